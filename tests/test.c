@@ -1,8 +1,8 @@
 /*
  * The harness's runner: one process per case, TAP on stdout.
  *
- * Invariant: nothing that a case does reaches another case. It has its own process group, which is killed when the case
- * ends, its own output file, and no input.
+ * Invariant: nothing that a case does reaches another case. It has its own process group, which is
+ * killed when the case ends, its own output file, and no input.
  */
 #include "test.h"
 

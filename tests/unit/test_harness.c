@@ -1,6 +1,6 @@
 /*
- * Scenario: child processes that fail in every way a case can fail. Claim: the harness sees each of them, names the place
- * and the values, and a passing case stays silent.
+ * Scenario: child processes that fail in every way a case can fail. Claim: the harness sees each of
+ * them, names the place and the values, and a passing case stays silent.
  */
 #include "test.h"
 
