@@ -1,0 +1,152 @@
+/*
+ * The functions that the linker calls instead of the C library's. Invariant: unless a fault is
+ * armed on this thread they change nothing.
+ */
+#include "fault.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct io_uring;
+struct io_uring_params;
+struct __kernel_timespec;
+struct io_uring_cqe;
+
+static _Thread_local struct {
+    enum fault_kind kind;
+    unsigned long left; /* 0: not armed */
+    int error;
+    bool hit;
+    const char *function;
+} fault;
+
+void fault_arm(enum fault_kind kind, unsigned long n, int error)
+{
+    fault.kind = kind;
+    fault.left = n;
+    fault.error = error;
+    fault.hit = false;
+    fault.function = NULL;
+}
+
+bool fault_disarm(void)
+{
+    fault.left = 0;
+    return fault.hit;
+}
+
+const char *fault_function(void)
+{
+    return fault.function;
+}
+
+static bool fails(enum fault_kind kind, const char *function)
+{
+    if (fault.left == 0 || fault.kind != kind || --fault.left > 0)
+        return false;
+    fault.hit = true;
+    fault.function = function;
+    return true;
+}
+
+/* `failure` is what the call returns then, after errno was set to `code`. */
+#define WRAP(kind, code, failure, type, name, parameters, arguments) \
+    type __real_##name parameters; \
+    type __wrap_##name parameters; \
+    type __wrap_##name parameters \
+    { \
+        if (fails(kind, #name)) { \
+            errno = code; \
+            return failure; \
+        } \
+        return __real_##name arguments; \
+    }
+
+#define WRAP_ALLOCATION(failure, type, name, parameters, arguments) \
+    WRAP(FAULT_ALLOCATION, ENOMEM, failure, type, name, parameters, arguments)
+#define WRAP_SYSTEM(type, name, parameters, arguments) \
+    WRAP(FAULT_SYSTEM, fault.error, -1, type, name, parameters, arguments)
+/* These return the error instead of setting errno. */
+#define WRAP_POSITIVE(name, parameters, arguments) \
+    WRAP(FAULT_SYSTEM, errno, fault.error, int, name, parameters, arguments)
+#define WRAP_NEGATIVE(name, parameters, arguments) \
+    WRAP(FAULT_SYSTEM, errno, -fault.error, int, name, parameters, arguments)
+
+WRAP_ALLOCATION(NULL, void *, malloc, (size_t size), (size))
+WRAP_ALLOCATION(NULL, void *, calloc, (size_t n, size_t size), (n, size))
+WRAP_ALLOCATION(NULL, void *, realloc, (void *old, size_t size), (old, size))
+WRAP_ALLOCATION(NULL, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+WRAP_ALLOCATION(ENOMEM, int, posix_memalign, (void **block, size_t alignment, size_t size),
+                (block, alignment, size))
+WRAP_ALLOCATION(MAP_FAILED, void *, mmap,
+                (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+                (at, size, protection, flags, fd, offset))
+WRAP_ALLOCATION(MAP_FAILED, void *, mmap64,
+                (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+                (at, size, protection, flags, fd, offset))
+
+WRAP_SYSTEM(int, socket, (int family, int type, int protocol), (family, type, protocol))
+WRAP_SYSTEM(int, socketpair, (int family, int type, int protocol, int *fds),
+            (family, type, protocol, fds))
+WRAP_SYSTEM(int, bind, (int fd, const struct sockaddr *address, socklen_t length),
+            (fd, address, length))
+WRAP_SYSTEM(int, listen, (int fd, int backlog), (fd, backlog))
+WRAP_SYSTEM(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
+            (fd, address, length))
+WRAP_SYSTEM(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),
+            (fd, address, length, flags))
+WRAP_SYSTEM(int, shutdown, (int fd, int how), (fd, how))
+WRAP_SYSTEM(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
+            (fd, level, name, value, length))
+WRAP_SYSTEM(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length),
+            (fd, level, name, value, length))
+WRAP_SYSTEM(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length),
+            (fd, address, length))
+WRAP_SYSTEM(int, getpeername, (int fd, struct sockaddr *address, socklen_t *length),
+            (fd, address, length))
+WRAP_SYSTEM(ssize_t, recv, (int fd, void *buffer, size_t size, int flags),
+            (fd, buffer, size, flags))
+WRAP_SYSTEM(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+WRAP_SYSTEM(ssize_t, send, (int fd, const void *buffer, size_t size, int flags),
+            (fd, buffer, size, flags))
+WRAP_SYSTEM(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+            (fd, message, flags))
+WRAP_SYSTEM(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n))
+WRAP_SYSTEM(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n))
+WRAP_SYSTEM(int, pipe2, (int *fds, int flags), (fds, flags))
+WRAP_SYSTEM(int, eventfd, (unsigned value, int flags), (value, flags))
+WRAP_SYSTEM(int, epoll_create1, (int flags), (flags))
+WRAP_SYSTEM(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event),
+            (set, what, fd, event))
+WRAP_SYSTEM(int, epoll_wait, (int set, struct epoll_event *events, int n, int timeout_ms),
+            (set, events, n, timeout_ms))
+WRAP_SYSTEM(int, epoll_pwait2,
+            (int set, struct epoll_event *events, int n, const struct timespec *timeout,
+             const sigset_t *mask),
+            (set, events, n, timeout, mask))
+WRAP_SYSTEM(int, sigaction, (int number, const struct sigaction *action, struct sigaction *old),
+            (number, action, old))
+WRAP_SYSTEM(int, madvise, (void *at, size_t size, int advice), (at, size, advice))
+WRAP_SYSTEM(int, mprotect, (void *at, size_t size, int protection), (at, size, protection))
+
+WRAP_POSITIVE(pthread_create,
+              (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *),
+               void *argument),
+              (thread, attributes, run, argument))
+
+#if BIDE_HAVE_URING
+WRAP_NEGATIVE(io_uring_queue_init_params,
+              (unsigned entries, struct io_uring *ring, struct io_uring_params *parameters),
+              (entries, ring, parameters))
+WRAP_NEGATIVE(io_uring_submit, (struct io_uring * ring), (ring))
+#endif
