@@ -1,11 +1,14 @@
 /*
- * Signals as calls from poll(). The handler does nothing but count and wake the engine that owns the signal.
+ * Signals as calls from poll(). The handler does nothing but count and wake the engine that owns
+ * the signal.
  *
  * Invariants
  *  - One owner per signal in the whole process; the former action is back when it is given up.
- *  - No handler touches an engine that gave the signal up: remove() waits for handlers under way on other threads.
- *  - Every run of the handler is one call of arrived(), unless the signal is given up first. (The kernel merges instances of
- *    a standard signal that are pending at the same time: they are one run.)
+ *  - No handler touches an engine that gave the signal up: remove() waits for handlers under way on
+ * other threads.
+ *  - Every run of the handler is one call of arrived(), unless the signal is given up first. (The
+ * kernel merges instances of a standard signal that are pending at the same time: they are one
+ * run.)
  */
 #ifndef BIDE_ENGINE_SIGNAL_H
 #define BIDE_ENGINE_SIGNAL_H
@@ -25,20 +28,23 @@ struct bide__signals {
 void bide__signals_init(struct bide__signals *signals, struct bide__engine *engine);
 
 /*
- * -EINVAL: no such signal, it cannot be caught, or it reports a fault of the program itself (SIGSEGV and its like), which a
- * handler that returns would repeat for ever. -EBUSY: it is owned already. -ENOMEM.
+ * -EINVAL: no such signal, it cannot be caught, or it reports a fault of the program itself
+ * (SIGSEGV and its like), which a handler that returns would repeat for ever. -EBUSY: it is owned
+ * already. -ENOMEM.
  */
 int bide__signals_add(struct bide__signals *signals, int signo, bide__signal_arrived *arrived,
                       void *data, struct bide__signal **ret_signal);
 void bide__signals_remove(struct bide__signal *signal);
 
-/* Whether dispatch() may have something to do; exact once the wake that came with it was consumed. */
+/* Whether dispatch() may have something to do; exact once the wake that came with it was consumed.
+ */
 static inline bool bide__signals_raised(const struct bide__signals *signals)
 {
     return atomic_load_explicit(&signals->raised, memory_order_relaxed);
 }
 
-/* Calls arrived() once for each arrival so far, at most `max` times; returns how many. Callbacks may add and remove. */
+/* Calls arrived() once for each arrival so far, at most `max` times; returns how many. Callbacks
+ * may add and remove. */
 int bide__signals_dispatch(struct bide__signals *signals, int max);
 
 /* In a child after fork: gives all of them up. */

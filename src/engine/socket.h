@@ -1,6 +1,7 @@
 /*
- * System calls on sockets and pipe ends with the errors of engine.h: negative, interruptions retried, no SIGPIPE, descriptors
- * non-blocking and close-on-exec. What every engine with a kernel shares. Nothing here knows about readiness.
+ * System calls on sockets and pipe ends with the errors of engine.h: negative, interruptions
+ * retried, no SIGPIPE, descriptors non-blocking and close-on-exec. What every engine with a kernel
+ * shares. Nothing here knows about readiness.
  */
 #ifndef BIDE_ENGINE_SOCKET_H
 #define BIDE_ENGINE_SOCKET_H
@@ -10,7 +11,8 @@
 /* What a descriptor is, as far as the calls here must know. */
 enum bide__fd_traits {
     BIDE__FD_SOCKET = 1, /* recv and send work; otherwise read and write */
-    BIDE__FD_TCP = 2,    /* a byte stream without any boundaries: less than asked for means that there was no more */
+    BIDE__FD_TCP = 2, /* a byte stream without any boundaries: less than asked for means that there
+                         was no more */
 };
 
 /* As the engine's calls of these names: they need sock->fd only. */
@@ -26,15 +28,19 @@ int bide__socket_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_a
 
 /* A new descriptor, or an error. */
 int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits);
-/* Makes a user's descriptor fit for an engine. -EPERM: a file without readiness (a regular file, a folder, a disk). */
+/* Makes a user's descriptor fit for an engine. -EPERM: a file without readiness (a regular file, a
+ * folder, a disk). */
 int bide__fd_adopt(int fd, unsigned *ret_traits);
-/* The next connection's descriptor, -EAGAIN, or an error. Connections that died in the queue are passed over. */
+/* The next connection's descriptor, -EAGAIN, or an error. Connections that died in the queue are
+ * passed over. */
 int bide__fd_accept(int fd);
-/* 0: connected; -EINPROGRESS: wait for it to become writable, then ask bide__fd_connect_result(). */
+/* 0: connected; -EINPROGRESS: wait for it to become writable, then ask bide__fd_connect_result().
+ */
 int bide__fd_connect(int fd, const struct sockaddr *address, socklen_t length);
 /* 0: connected; -EINPROGRESS: not decided yet; or why it failed. */
 int bide__fd_connect_result(int fd);
-/* Whether the descriptor is ready now; `events` as for poll(2). Errors and hang-ups count as ready. */
+/* Whether the descriptor is ready now; `events` as for poll(2). Errors and hang-ups count as ready.
+ */
 bool bide__fd_ready(int fd, short events);
 
 /* Bytes (at least 1), 0 at the end of file, -EAGAIN, or an error. */
@@ -42,13 +48,21 @@ ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size);
 /* Bytes (at least 1, or 0 if there is nothing to send), -EAGAIN, or an error. n_iov <= IOV_MAX. */
 ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_iov);
 
-/* Steps over `size` bytes, in place. Afterwards the first element, if there is one, is not empty. */
+/* Steps over `size` bytes, in place. Afterwards the first element, if there is one, is not empty.
+ */
 void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size);
 
 /* The running out of descriptors or memory: accepting again at once would fail again. */
 static inline bool bide__accept_starves(int rc)
 {
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM;
+}
+
+/* The connection is gone. Whoever is told first, the sender or the receiver, the kernel tells the
+ * other one nothing. */
+static inline bool bide__connection_lost(ssize_t rc)
+{
+    return rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
 }
 
 /* How long a listener rests after it starved, unless the engine closes a descriptor before. */

@@ -1,0 +1,246 @@
+/*
+ * The system calls behind socket.h, which states the invariants.
+ */
+#include "engine/socket.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int result(int rc)
+{
+    return rc < 0 ? -errno : 0;
+}
+
+int bide__socket_bind(struct bide__sock *sock, const struct sockaddr *address, socklen_t length)
+{
+    return result(bind(sock->fd, address, length));
+}
+
+int bide__socket_listen(struct bide__sock *sock, int backlog)
+{
+    return result(listen(sock->fd, backlog));
+}
+
+int bide__socket_shutdown(struct bide__sock *sock, int how)
+{
+    return result(shutdown(sock->fd, how));
+}
+
+int bide__socket_setopt(struct bide__sock *sock, int level, int name, const void *value,
+                        socklen_t length)
+{
+    return result(setsockopt(sock->fd, level, name, value, length));
+}
+
+int bide__socket_getopt(struct bide__sock *sock, int level, int name, void *value,
+                        socklen_t *length)
+{
+    return result(getsockopt(sock->fd, level, name, value, length));
+}
+
+int bide__socket_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_address,
+                      socklen_t *length)
+{
+    if (peer)
+        return result(getpeername(sock->fd, ret_address, length));
+    return result(getsockname(sock->fd, ret_address, length));
+}
+
+static unsigned socket_traits(int family, int type, int protocol)
+{
+    bool is_tcp = (family == AF_INET || family == AF_INET6) && type == SOCK_STREAM &&
+                  (protocol == 0 || protocol == IPPROTO_TCP);
+    return BIDE__FD_SOCKET | (is_tcp ? BIDE__FD_TCP : 0);
+}
+
+int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (fd < 0)
+        return -errno;
+    *ret_traits = socket_traits(family, type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK), protocol);
+    return fd;
+}
+
+static int socket_option(int fd, int name)
+{
+    int value = -1;
+    socklen_t length = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? -1 : value;
+}
+
+int bide__fd_adopt(int fd, unsigned *ret_traits)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
+        return -EPERM;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    *ret_traits = !S_ISSOCK(status.st_mode)
+                      ? 0
+                      : socket_traits(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE),
+                                      socket_option(fd, SO_PROTOCOL));
+    return 0;
+}
+
+int bide__fd_accept(int fd)
+{
+    for (;;) {
+        int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (accepted >= 0)
+            return accepted;
+        if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO)
+            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    }
+}
+
+int bide__fd_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    /* An interrupted connect goes on by itself; calling it again would ask for a second one. */
+    int rc = result(connect(fd, address, length));
+    return rc == -EINTR ? -EINPROGRESS : rc;
+}
+
+int bide__fd_connect_result(int fd)
+{
+    struct pollfd state = {.fd = fd, .events = POLLOUT};
+    int rc;
+    do
+        rc = poll(&state, 1, 0);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        return -errno;
+    if (rc == 0)
+        return -EINPROGRESS;
+    int error = socket_option(fd, SO_ERROR);
+    if (error != 0)
+        return error < 0 ? -EBADF : -error;
+    /* Hung up without a reason: it was shut down on this side while it was connecting. */
+    return state.revents & POLLHUP ? -ECONNABORTED : 0;
+}
+
+bool bide__fd_ready(int fd, short events)
+{
+    struct pollfd state = {.fd = fd, .events = events};
+    int rc;
+    do
+        rc = poll(&state, 1, 0);
+    while (rc < 0 && errno == EINTR);
+    return rc != 0;
+}
+
+ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size)
+{
+    assert(size > 0);
+    ssize_t n;
+    do
+        n = traits & BIDE__FD_SOCKET ? recv(fd, buffer, size, 0) : read(fd, buffer, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* Pipes know no MSG_NOSIGNAL: the signal is held back, and taken away if this write caused it. */
+static ssize_t write_without_sigpipe(int fd, const struct iovec *iov, int n_iov)
+{
+    sigset_t broken;
+    sigset_t before;
+    sigset_t pending;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    sigpending(&pending);
+    ssize_t n;
+    do
+        n = writev(fd, iov, n_iov);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        n = -errno;
+    if (n == -EPIPE && !sigismember(&pending, SIGPIPE)) {
+        struct timespec zero = {0, 0};
+        while (sigtimedwait(&broken, NULL, &zero) < 0 && errno == EINTR)
+            ;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_iov)
+{
+    if (!(traits & BIDE__FD_SOCKET))
+        return write_without_sigpipe(fd, iov, n_iov);
+    ssize_t n;
+    do {
+        if (n_iov == 1) {
+            n = send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+        } else {
+            struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
+            n = sendmsg(fd, &message, MSG_NOSIGNAL);
+        }
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size)
+{
+    while (*n_iov > 0 && size >= (*iov)->iov_len) {
+        size -= (*iov)->iov_len;
+        ++*iov;
+        --*n_iov;
+    }
+    assert(*n_iov > 0 || size == 0);
+    if (size > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + size;
+        (*iov)->iov_len -= size;
+    }
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t bide__kernel_now_ns(struct bide__engine *engine)
+{
+    (void)engine;
+    int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    return now_ns > 0 ? now_ns : 1; /* a time namespace may start the clock below 0 */
+}
+
+int64_t bide__kernel_wall_ns(struct bide__engine *engine)
+{
+    (void)engine;
+    return clock_ns(CLOCK_REALTIME);
+}
+
+int bide__kernel_entropy(struct bide__engine *engine, void *buffer, size_t size)
+{
+    (void)engine;
+    char *at = buffer;
+    while (size > 0) {
+        ssize_t n = getrandom(at, size, 0);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0) {
+            at += n;
+            size -= (size_t)n;
+        }
+    }
+    return 0;
+}
