@@ -1,0 +1,229 @@
+/*
+ * The whole outside world as the runtime sees it: clocks, the wait, descriptors, jobs, watchers,
+ * signals. Everything above this header behaves the same on every engine; a simulated engine
+ * answers the same calls without a kernel.
+ *
+ * Invariants that every engine keeps
+ *  - One thread, the loop's, calls everything but wake(). No engine function suspends or runs user
+ * code.
+ *  - An operation (struct bide__op) lives in its owner. Starting it returns either its final result
+ * at once, and then `done` is never called, or BIDE__PENDING, and then `done` is called exactly
+ * once, from poll(), never from inside the call that started or cancelled it. Until then the
+ * operation and all memory lent to it stay where they are.
+ *  - cancel() is never lost and never hits another operation, also when submission queues are full
+ * and memory is reused. The result that the operation had already reached wins; otherwise it ends
+ * with -ECANCELED. An operation that ends with -ECANCELED although nobody asked is reported as
+ * -ECONNABORTED.
+ *  - Errors are negative errno values. Interrupted calls are retried inside.
+ *  - Descriptors are close-on-exec and non-blocking, and belong to the engine until closed; in
+ * simulation they are not the kernel's.
+ */
+#ifndef BIDE_ENGINE_ENGINE_H
+#define BIDE_ENGINE_ENGINE_H
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum { BIDE__PENDING = -EINPROGRESS };
+
+/* poll() with this waits for as long as it takes. */
+#define BIDE__NO_DEADLINE INT64_MAX
+
+struct bide__engine;
+struct bide__engine_ops;
+struct bide__op;
+struct bide__pool;
+
+typedef void bide__op_done(struct bide__op *op);
+
+enum bide__op_state {
+    BIDE__OP_IDLE,
+    BIDE__OP_PENDING,
+    BIDE__OP_CANCELLING, /* pending, and its owner asked for its end */
+};
+
+/* The owner zeroes it once, sets `done`, and reads `result` inside done(). The rest is the
+ * engine's. */
+struct bide__op {
+    bide__op_done *done;
+    int result;
+    uint8_t state; /* enum bide__op_state */
+    uint8_t kind;
+    uint16_t generation; /* grows with each start; part of what the kernel hands back */
+    struct bide__sock *sock;
+    struct bide__op *next;
+    struct bide__op **link; /* what points at this one, while it is in a list of the engine's */
+    struct bide__op *cancel_next;
+    struct iovec *iov;
+    int n_iov;
+    size_t n_done; /* send: bytes that the kernel took so far, also when the operation fails or is
+                      cancelled */
+    const struct sockaddr *address;
+    socklen_t address_length;
+};
+
+/* A socket or pipe end. Engines extend it. */
+struct bide__sock {
+    struct bide__engine *engine;
+    int fd; /* -1 in simulation */
+};
+
+/* A user's descriptor that is watched for readiness, level-triggered. The engine owns it until
+ * watch_close(). */
+enum { BIDE__WATCH_READ = 1, BIDE__WATCH_WRITE = 2 };
+struct bide__watch;
+/* Called from poll(), at most once per watch and poll. `events`: what is ready of what was asked
+ * for; errors and hang-ups count as both. */
+typedef void bide__watch_ready(void *data, unsigned events);
+
+struct bide__signal;
+/* Called from poll() once for each time the signal arrived. */
+typedef void bide__signal_arrived(void *data);
+
+enum bide__lane {
+    BIDE__LANE_USER,    /* whatever users submit: at most `user_threads_max` at once */
+    BIDE__LANE_FILE,    /* the library's own blocking work; never waits behind users' jobs */
+    BIDE__LANE_RESOLVE, /* names: a lookup that hangs delays no file */
+    BIDE__LANE_COUNT,
+};
+
+/*
+ * Blocking work. run() happens on a pool thread; then done() on the loop's thread, from poll(), and
+ * the job is its owner's again. After job_abandon() done() is not called: drop() is, exactly once,
+ * on whichever thread lets go of the job last (if run() had not begun, it never does).
+ */
+struct bide__job {
+    void (*run)(struct bide__job *job);
+    void (*done)(struct bide__job *job);
+    void (*drop)(struct bide__job *job);
+    struct bide__job *next;  /* the pool's, as all below */
+    struct bide__job **link; /* what points at this one, while it is in a list of the pool's */
+    uint8_t lane;
+    uint8_t state;
+};
+
+/* A name lookup: a job of the resolver's lane with its arguments and its answer. */
+struct bide__lookup {
+    struct bide__job job; /* done and drop are the owner's; the engine sets run */
+    const char *host;     /* NULL: the wildcard or loopback address, by flags */
+    const char *service;  /* number or name; may be NULL */
+    struct addrinfo hints;
+    int error;             /* 0, or a getaddrinfo error (EAI_…, non-zero) */
+    int system_errno;      /* with EAI_SYSTEM */
+    struct addrinfo *list; /* to be freed with the engine's lookup_free() */
+};
+
+struct bide__engine_opts {
+    unsigned user_threads_max; /* 0: min(32, processors + 4) */
+    unsigned queue_entries;    /* 0: the engine's default; small values are for tests */
+    uint64_t seed;             /* simulation */
+};
+
+struct bide__engine {
+    const struct bide__engine_ops *ops;
+};
+
+struct bide__engine_ops {
+    const char *name;
+
+    /* Needs: no operation pending, no socket, watch or signal open. Joins user jobs for at most
+     * `join_ns`, detaches the rest. */
+    void (*close)(struct bide__engine *engine, int64_t join_ns);
+    /* In a child after fork: releases memory and descriptors without touching state that the parent
+     * shares. */
+    void (*forget)(struct bide__engine *engine);
+
+    int64_t (*now_ns)(struct bide__engine *engine);  /* monotonic, never 0 or less */
+    int64_t (*wall_ns)(struct bide__engine *engine); /* since 1970-01-01 UTC */
+    int (*entropy)(struct bide__engine *engine, void *buffer, size_t size);
+
+    /*
+     * Submits what was started, waits until `deadline_ns` (monotonic; in the past: does not wait;
+     * BIDE__NO_DEADLINE) or until something is complete, ready, arrived or posted, and calls the
+     * callbacks that are due. Returns how many it called, 0 when the time is up, or a negative
+     * errno after which the engine is unusable.
+     */
+    int (*poll)(struct bide__engine *engine, int64_t deadline_ns);
+    /* Any thread, and signal handlers: the poll() under way, or else the next one, does not wait.
+     */
+    void (*wake)(struct bide__engine *engine);
+
+    /* Immediate calls on sockets. */
+    int (*sock_open)(struct bide__engine *engine, int family, int type, int protocol,
+                     struct bide__sock **ret_sock);
+    /* Takes a descriptor of the kernel's (made non-blocking and close-on-exec); -ENOSYS in
+     * simulation. Not taken on failure. */
+    int (*sock_adopt)(struct bide__engine *engine, int fd, struct bide__sock **ret_sock);
+    /* Needs: no operation of the owner's pending on it. Closes at once; data that nobody took is
+     * dropped. */
+    void (*sock_close)(struct bide__sock *sock);
+    int (*sock_bind)(struct bide__sock *sock, const struct sockaddr *address, socklen_t length);
+    int (*sock_listen)(struct bide__sock *sock, int backlog);
+    int (*sock_shutdown)(struct bide__sock *sock, int how);
+    int (*sock_setopt)(struct bide__sock *sock, int level, int name, const void *value,
+                       socklen_t length);
+    int (*sock_getopt)(struct bide__sock *sock, int level, int name, void *value,
+                       socklen_t *length);
+    int (*sock_name)(struct bide__sock *sock, bool peer, struct sockaddr *ret_address,
+                     socklen_t *length);
+    /* Bytes that came (at least 1), 0 at the end of file, -EAGAIN if there is nothing yet, or an
+     * error. */
+    ssize_t (*try_recv)(struct bide__sock *sock, void *buffer, size_t size);
+    /* Bytes that the kernel took (at least 1), -EAGAIN if it takes none now (an engine may answer
+     * so to have it batched), or an error. */
+    ssize_t (*try_send)(struct bide__sock *sock, const struct iovec *iov, int n_iov);
+    /* The next connection in order of arrival, or -EAGAIN. EMFILE and its like are returned; the
+     * connection stays queued. */
+    int (*try_accept)(struct bide__sock *sock, struct bide__sock **ret_sock);
+
+    /* Operations: return the result at once, or BIDE__PENDING. At most one of each kind per socket
+     * at a time. */
+    int (*connect)(struct bide__sock *sock, struct bide__op *op, const struct sockaddr *address,
+                   socklen_t length);
+    /* Ends with 0 when try_recv() would answer something other than -EAGAIN. */
+    int (*recv_wait)(struct bide__sock *sock, struct bide__op *op);
+    /* Ends with 0 when try_accept() would answer something other than -EAGAIN. */
+    int (*accept_wait)(struct bide__sock *sock, struct bide__op *op);
+    /* Sends all of it (the array is used up; n_iov <= IOV_MAX): 0, or an error with op->n_done
+     * telling how far it came. */
+    int (*send)(struct bide__sock *sock, struct bide__op *op, struct iovec *iov, int n_iov);
+    void (*cancel)(struct bide__op *op); /* of a pending operation; otherwise nothing happens */
+
+    /* -EEXIST: the descriptor is watched already. -EPERM: it has no readiness (a regular file).
+     * -EBADF. */
+    int (*watch_open)(struct bide__engine *engine, int fd, unsigned events,
+                      bide__watch_ready *ready, void *data, struct bide__watch **ret_watch);
+    int (*watch_set)(struct bide__watch *watch, unsigned events); /* 0: none for the time being */
+    void (*watch_close)(struct bide__watch *watch); /* ready() is not called any more; also after
+                                                       the descriptor was closed */
+
+    /* -EBUSY: another loop of the process has this signal. The former action is back after
+     * signal_close(). */
+    int (*signal_open)(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
+                       void *data, struct bide__signal **ret_signal);
+    void (*signal_close)(struct bide__signal *signal);
+
+    int (*job_submit)(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane);
+    void (*job_abandon)(struct bide__engine *engine, struct bide__job *job);
+    int (*lookup)(struct bide__engine *engine, struct bide__lookup *lookup);
+    void (*lookup_free)(struct bide__engine *engine, struct addrinfo *list);
+};
+
+/*
+ * Opens the engine called `name`; NULL: what BIDE_ENGINE says, or else the default and, where the
+ * kernel does not offer or forbids it, epoll. -EINVAL: no such engine; a name that was asked for is
+ * never replaced by another.
+ */
+int bide__engine_open(const char *name, const struct bide__engine_opts *opts,
+                      struct bide__engine **ret_engine);
+
+int bide__epoll_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine);
+int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine);
+
+#endif
