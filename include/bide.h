@@ -1,0 +1,15 @@
+/* bide: asyncio, whole, in C. Includes every header of the library `bide`. */
+#ifndef BIDE_H
+#define BIDE_H
+
+#include <bide/async.h>
+#include <bide/attributes.h>
+#include <bide/combine.h>
+#include <bide/error.h>
+#include <bide/group.h>
+#include <bide/loop.h>
+#include <bide/remote.h>
+#include <bide/task.h>
+#include <bide/timeout.h>
+
+#endif

@@ -1,0 +1,33 @@
+/* Errors in words. Invariant: every constant of bide/error.h has an entry of its own. */
+#include <bide/error.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const messages[] = {
+    [BIDE_ENOTASK - BIDE_ENOTASK] = "Suspending call outside a task",
+    [BIDE_ENOTDONE - BIDE_ENOTASK] = "Result is not there yet",
+    [BIDE_ESTOPPED - BIDE_ENOTASK] = "Loop was stopped before the task ended",
+    [BIDE_ETORN - BIDE_ENOTASK] = "Stream broke in the middle of a write",
+    [BIDE_EINCOMPLETE - BIDE_ENOTASK] = "End of file before enough data came",
+    [BIDE_ELIMIT - BIDE_ENOTASK] = "Separated piece is longer than the limit",
+    [BIDE_ENONAME - BIDE_ENOTASK] = "Name or service not known",
+    [BIDE_ENAMEAGAIN - BIDE_ENOTASK] = "Temporary failure in name resolution",
+    [BIDE_ENAMEFAIL - BIDE_ENOTASK] = "Failure in name resolution",
+    [BIDE_EGROUP - BIDE_ENOTASK] = "Task group takes no new tasks",
+};
+
+const char *bide_strerror(int error)
+{
+    static _Thread_local char text[64];
+    if (error >= 0)
+        return "Success";
+    unsigned code = 0u - (unsigned)error;
+    if (code >= BIDE_ENOTASK && code - BIDE_ENOTASK < sizeof messages / sizeof *messages)
+        return messages[code - BIDE_ENOTASK];
+    const char *known = code < BIDE_ENOTASK ? strerrordesc_np((int)code) : NULL;
+    if (known)
+        return known;
+    snprintf(text, sizeof text, "Unknown error %d", error);
+    return text;
+}

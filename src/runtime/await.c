@@ -1,0 +1,115 @@
+/*
+ * Waiting for one task, and the search that turns a circle of waits into an error.
+ *
+ * A circle can only come about by a wait that starts, so each wait looks whether its target waits,
+ * directly or through others, for the waiting task. Most targets wait for no task: then the search
+ * is one comparison.
+ */
+#include "runtime/coro.h"
+
+static void visit(bide_task *task, unsigned mark, struct bide__coro **ret_pending)
+{
+    struct bide__coro *coro = task ? task->coro : NULL;
+    if (!coro || coro->walk_mark == mark)
+        return;
+    coro->walk_mark = mark;
+    coro->walk_next = *ret_pending;
+    *ret_pending = coro;
+}
+
+bool bide__waits_for(bide_task *task, struct bide__coro *coro)
+{
+    static _Thread_local unsigned mark;
+    struct bide__coro *pending = NULL;
+    mark++;
+    visit(task, mark, &pending);
+    while (pending) {
+        struct bide__coro *at = pending;
+        pending = at->walk_next;
+        if (at == coro)
+            return true;
+        if (!at->wait || !at->wait->target)
+            continue;
+        bide_task *target;
+        for (size_t i = 0; (target = at->wait->target(at, i)); i++)
+            visit(target, mark, &pending);
+    }
+    return false;
+}
+
+int bide__task_awaitable(bide_task *task, struct bide__coro *coro)
+{
+    if (task->done)
+        return 0;
+    if (task->loop != coro->loop)
+        return -EXDEV;
+    return bide__waits_for(task, coro) ? -EDEADLK : 0;
+}
+
+static void await_notify(struct bide__waiter *waiter, bide_task *task)
+{
+    (void)task;
+    bide__wake(bide__container(waiter, struct bide__coro, waiter), 0);
+}
+
+static bide_task *await_target(const struct bide__coro *coro, size_t n)
+{
+    return n == 0 ? coro->wait_data : NULL;
+}
+
+static void await_interrupt(struct bide__coro *coro)
+{
+    bide__scope_mark_delivered(coro);
+    bide_cancel(coro->wait_data);
+}
+
+static void shield_interrupt(struct bide__coro *coro)
+{
+    bide__list_remove(&coro->waiter.node);
+    bide__wake(coro, -ECANCELED);
+}
+
+static const struct bide__wait_kind await_wait = {
+    .name = "await", .interrupt = await_interrupt, .target = await_target};
+static const struct bide__wait_kind shield_wait = {
+    .name = "shield", .interrupt = shield_interrupt, .target = await_target};
+
+static int wait_done(struct bide__coro *coro, bide_task *task, const struct bide__wait_kind *kind)
+{
+    bide_start(task);
+    coro->waiter.notify = await_notify;
+    bide__task_wait(task, &coro->waiter);
+    return bide__park(coro, kind, task);
+}
+
+int bide_await(bide_task *task)
+{
+    struct bide__coro *coro;
+    if (!task)
+        return -ENOMEM;
+    int rc = bide__join(&coro);
+    if (rc == 0)
+        rc = bide__task_awaitable(task, coro);
+    if (rc < 0)
+        return rc;
+    if (!task->done && coro->deliver) {
+        bide__scope_mark_delivered(coro);
+        bide_cancel(task);
+    }
+    if (!task->done)
+        wait_done(coro, task, &await_wait);
+    return bide__task_take(task);
+}
+
+int bide_shield(bide_task *task)
+{
+    struct bide__coro *coro;
+    if (!task)
+        return -ENOMEM;
+    int rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = bide__task_awaitable(task, coro);
+    if (rc == 0 && !task->done)
+        rc = wait_done(coro, task, &shield_wait);
+    return rc < 0 ? rc : bide__task_take(bide_retain(task));
+}

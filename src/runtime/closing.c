@@ -1,0 +1,88 @@
+/*
+ * Closing a loop.
+ *
+ * First the loop still works in full: tasks are cancelled and unwind, cleanup may post, wait and
+ * write. Then it refuses: whatever is left is dropped in an order in which nothing that is dropped
+ * is reached by what goes after it. Tasks that ignored their cancel for too long end without
+ * unwinding; their stacks go last, when no list leads to them any more.
+ */
+#include "runtime/closing.h"
+
+#include "base/time.h"
+#include "runtime/coro.h"
+#include "runtime/future.h"
+#include "runtime/inspect.h"
+#include "runtime/mailbox.h"
+
+static void limit_reached(struct bide__timer *timer)
+{
+    (void)timer;
+}
+
+static void cancel_tasks(bide_loop *loop)
+{
+    bide__list_each(node, &loop->tasks)
+    {
+        struct bide__coro *coro = bide__container(node, struct bide__coro, node);
+        if (coro->n_cancels == 0)
+            bide_cancel(coro->task);
+        if (coro->created)
+            bide__coro_start(coro);
+    }
+}
+
+void bide__close_tasks(bide_loop *loop)
+{
+    struct bide__timer limit;
+    int64_t limit_ns = bide__deadline_ns(bide__loop_now_ns(loop), loop->cleanup_seconds);
+    bide__timer_init(&limit, limit_reached);
+    bide__timer_set(loop->timers, &limit, limit_ns);
+    int rc = 0;
+    while (rc == 0 && !(bide__list_empty(&loop->tasks) && loop->n_lingering == 0)) {
+        if (bide__loop_now_ns(loop) >= limit_ns)
+            break;
+        cancel_tasks(loop);
+        rc = bide__loop_turn(loop);
+    }
+    bide__timer_cancel(loop->timers, &limit);
+    bide__list_each(node, &loop->tasks)
+        bide__report_stuck(bide__container(node, struct bide__coro, node));
+    loop->stopping = true;
+    bide__loop_turn(loop);
+}
+
+static void drop_resources(bide_loop *loop)
+{
+    int64_t limit_ns = bide__deadline_ns(bide__loop_now_ns(loop), 1);
+    int rc = 0;
+    bide__list_each(node, &loop->resources)
+    {
+        struct bide__resource *resource = bide__container(node, struct bide__resource, node);
+        resource->drop(resource);
+    }
+    while (rc >= 0 && !bide__list_empty(&loop->resources) && bide__loop_now_ns(loop) < limit_ns)
+        rc = loop->engine->ops->poll(loop->engine, limit_ns);
+}
+
+void bide__close_rest(bide_loop *loop)
+{
+    struct bide__list abandoned;
+    struct bide__list *node;
+    bide__list_init(&abandoned);
+    loop->closing = true;
+    while ((node = bide__list_first(&loop->tasks))) {
+        bide__coro_end(bide__container(node, struct bide__coro, node), -ECANCELED);
+        bide__list_append(&abandoned, node);
+    }
+    bide__promises_cancel(loop);
+    bide__watchers_drop(loop);
+    bide__signals_drop(loop);
+    bide__handles_drop(loop);
+    drop_resources(loop);
+    bide__mailbox_refuse(loop->mailbox);
+    struct bide__ready *ready;
+    while ((ready = bide__ready_pop(&loop->ready)))
+        ready->run(ready);
+    while ((node = bide__list_pop(&abandoned)))
+        bide__coro_free(bide__container(node, struct bide__coro, node));
+}

@@ -1,0 +1,258 @@
+/*
+ * Control blocks: made at the top of a stack, run from the ready queue, parked, woken, ended. The
+ * invariants stand in coro.h.
+ */
+#include "runtime/coro.h"
+
+#include "fiber/overflow.h"
+#include "runtime/group.h"
+#include "runtime/report.h"
+
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Blocks of different stacks start at different offsets, or they would compete for the same few
+ * lines of the cache. */
+enum { COLOURS = 8, COLOUR_BYTES = 128, ARGUMENTS_SIZE_MAX = 4096 };
+
+enum { REFUSED_GIVES_TURN = 2, REFUSED_IS_SPINNING = 100, SPINNING_PAUSE_NS = 10 * 1000 * 1000 };
+
+static size_t describe_overflow(const void *address, char *buffer, size_t size)
+{
+    struct bide__coro *coro = bide__coro_current();
+    if (!coro || !bide__stack_guards(coro->stack, address))
+        return 0;
+    const struct bide_place *place = coro->task->place;
+    const char *parts[] = {
+        "bide: stack overflow in task ",
+        coro->task->name ? coro->task->name : "(unnamed)",
+        ", coroutine ",
+        place->coroutine,
+        ", spawned at ",
+        place->file,
+        " in ",
+        place->function,
+    };
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const char *c = parts[i]; *c && length < size; c++)
+            buffer[length++] = *c;
+    return length;
+}
+
+void bide__coro_free(struct bide__coro *coro)
+{
+    bide_loop *loop = coro->loop;
+    bide_task *task = coro->task;
+    bide__fiber_fini(&coro->fiber);
+    free(coro->cancel_message);
+    bide__stack_put(loop->stacks, coro->stack);
+    bide__task_unref(task);
+}
+
+void bide__coro_end(struct bide__coro *coro, int result)
+{
+    bide_task *task = coro->task;
+    if (coro->scope != &coro->root)
+        bide__scope_pop(&coro->root);
+    coro->finished = true;
+    coro->wait = NULL;
+    bide__list_remove(&coro->waiter.node);
+    bide__timer_cancel(coro->loop->timers, &coro->timer);
+    bide__list_remove(&coro->node);
+    if (result == -ECANCELED && coro->cancel_message && task->detail_error != -ECANCELED) {
+        free(task->detail);
+        task->detail = coro->cancel_message;
+        task->detail_error = -ECANCELED;
+        coro->cancel_message = NULL;
+    }
+    task->coro = NULL;
+    bide__task_finish(task, result);
+    if (coro->group)
+        bide__group_child_ended(coro);
+}
+
+static void coro_main(void *data)
+{
+    struct bide__coro *coro = data;
+    bide__coro_end(coro, coro->entry(coro->arguments));
+    bide__fiber_leave(&coro->fiber, &coro->loop->fiber);
+}
+
+static void coro_run(struct bide__ready *ready)
+{
+    struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
+    bide_loop *loop = coro->loop;
+    if (loop->closing)
+        return;
+    if (!coro->begun && coro->n_cancels > 0 && !coro->always_start) {
+        bide__coro_abandon(coro);
+        return;
+    }
+    coro->begun = true;
+    loop->current = coro;
+    bide__fiber_switch(&loop->fiber, &coro->fiber);
+    loop->current = NULL;
+    if (coro->finished)
+        bide__coro_free(coro);
+}
+
+/* Room for the block, then for the arguments, below the stack's top; the frames begin under both.
+ */
+static struct bide__coro *coro_place(struct bide__stack stack, size_t arguments_size,
+                                     void **ret_arguments)
+{
+    uintptr_t colour = ((uintptr_t)stack.top >> 16) % COLOURS * COLOUR_BYTES;
+    uintptr_t at = (uintptr_t)stack.top - colour - sizeof(struct bide__coro);
+    at &= ~(uintptr_t)63;
+    uintptr_t arguments = (at - arguments_size) & ~(uintptr_t)(alignof(max_align_t) - 1);
+    *ret_arguments = (void *)arguments;
+    return (struct bide__coro *)at;
+}
+
+struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
+                                  const struct bide_task_opts *opts, int (*entry)(void *),
+                                  const void *arguments, size_t arguments_size)
+{
+    if (arguments_size > ARGUMENTS_SIZE_MAX)
+        return NULL;
+    if (!loop->stacks_armed) {
+        if (bide__overflow_arm(describe_overflow) < 0)
+            return NULL;
+        loop->stacks_armed = true;
+    }
+    bide_task *task = bide__task_new(loop, place);
+    if (!task)
+        return NULL;
+    struct bide__stack stack;
+    if (opts && opts->name && !(task->name = strdup(opts->name)))
+        goto fail;
+    if (bide__stack_get(loop->stacks, opts ? opts->stack_size : 0, &stack) < 0)
+        goto fail;
+
+    void *copy;
+    struct bide__coro *coro = coro_place(stack, arguments_size, &copy);
+    memset(coro, 0, sizeof *coro);
+    if (arguments_size > 0)
+        memcpy(copy, arguments, arguments_size);
+    coro->ready.run = coro_run;
+    coro->loop = loop;
+    coro->task = task;
+    coro->created = true;
+    coro->always_start = opts && opts->always_start;
+    coro->entry = entry;
+    coro->arguments = arguments_size > 0 ? copy : NULL;
+    coro->stack = stack;
+    bide__timer_init(&coro->timer, NULL);
+    bide__timer_init(&coro->root.timer, NULL);
+    bide__list_init(&coro->sibling);
+    bide__list_init(&coro->waiter.node);
+    bide__list_append(&loop->tasks, &coro->node);
+    bide__scope_push(coro, &coro->root, BIDE__SCOPE_TASK);
+    bide__fiber_init(&coro->fiber, stack.low, copy, coro_main, coro);
+    task->coro = coro;
+    task->refs++;
+    return coro;
+
+fail:
+    task->done = true;
+    task->read = true;
+    bide__task_unref(task);
+    return NULL;
+}
+
+void bide__coro_start(struct bide__coro *coro)
+{
+    coro->created = false;
+    bide__loop_ready(coro->loop, &coro->ready);
+}
+
+void bide__coro_abandon(struct bide__coro *coro)
+{
+    bide__coro_end(coro, -ECANCELED);
+    bide__coro_free(coro);
+}
+
+/* Back to the loop, until coro_run() continues this task. */
+static void switch_out(struct bide__coro *coro)
+{
+    coro->n_unwaited = 0;
+    bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
+    while (coro->probe) {
+        coro->probe(coro);
+        bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
+    }
+}
+
+static int woken(struct bide__coro *coro)
+{
+    if (coro->wake_result == -ECANCELED) {
+        coro->n_refused = 1;
+        bide__scope_mark_delivered(coro);
+    }
+    return coro->wake_result;
+}
+
+int bide__park(struct bide__coro *coro, const struct bide__wait_kind *kind, void *data)
+{
+    coro->wait = kind;
+    coro->wait_data = data;
+    switch_out(coro);
+    return woken(coro);
+}
+
+void bide__give_turn(struct bide__coro *coro)
+{
+    bide__loop_ready(coro->loop, &coro->ready);
+    switch_out(coro);
+}
+
+static void turn_interrupt(struct bide__coro *coro)
+{
+    coro->wake_result = -ECANCELED;
+}
+
+static const struct bide__wait_kind turn_wait = {
+    .name = "turn", .interrupt = turn_interrupt, .queued = true};
+
+int bide__wait_turn(struct bide__coro *coro)
+{
+    coro->wait = &turn_wait;
+    coro->wake_result = 0;
+    bide__give_turn(coro);
+    coro->wait = NULL;
+    return woken(coro);
+}
+
+static void pause_over(struct bide__timer *timer)
+{
+    bide__wake(bide__container(timer, struct bide__coro, timer), 0);
+}
+
+static const struct bide__wait_kind pause_wait = {.name = "pause: ignores its cancel"};
+
+void bide__refuse(struct bide__coro *coro)
+{
+    if (coro->n_refused < UINT16_MAX)
+        coro->n_refused++;
+    if (coro->n_refused >= REFUSED_IS_SPINNING) {
+        if (!coro->spinning)
+            bide__report_task(coro->task, "task goes on in spite of being cancelled", 0);
+        coro->spinning = true;
+        uint16_t n_refused = coro->n_refused;
+        coro->timer.expired = pause_over;
+        bide__timer_set(coro->loop->timers, &coro->timer,
+                        bide__loop_now_ns(coro->loop) + SPINNING_PAUSE_NS);
+        bide__park(coro, &pause_wait, NULL);
+        coro->n_refused = n_refused;
+    } else if (coro->n_refused >= REFUSED_GIVES_TURN) {
+        bide__give_turn(coro);
+    }
+    bide__scope_mark_delivered(coro);
+    if (coro->root.pending && coro->cancel_message) {
+        bide__detail_take(-ECANCELED, coro->cancel_message);
+        coro->cancel_message = NULL;
+    }
+}

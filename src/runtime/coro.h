@@ -1,0 +1,160 @@
+/*
+ * The control block of an unfinished task, and how a task parks and is woken.
+ *
+ * The block lies at the top of the task's stack mapping, above every frame: it costs no memory of
+ * its own, is not part of the stack proper, and goes with it. What outlives the body (result, name,
+ * waiters) is in struct bide_task.
+ *
+ * Invariants
+ *  - A task is in exactly one place: created, in the ready queue, running, or parked with `wait`
+ * set.
+ *  - Whoever wakes a parked task does so once, with the result of its wait: bide__wake() clears
+ * `wait`. A cancel that comes after that changes nothing about the result; it is found by the next
+ * suspending call.
+ *  - A wait's nodes lie here or were allocated before the wait had any effect, never on the parked
+ * stack.
+ */
+#ifndef BIDE_RUNTIME_CORO_H
+#define BIDE_RUNTIME_CORO_H
+
+#include "runtime/loop.h"
+#include "runtime/scope.h"
+#include "runtime/task.h"
+
+#include <assert.h>
+
+/* Suspending calls in a row that did not have to wait, before a turn is given up. */
+enum { BIDE__UNWAITED_MAX = 128 };
+
+/* What a parked task waits for. */
+struct bide__wait_kind {
+    const char *name; /* for people: "sleep", "recv" */
+    /*
+     * A cancel reached the waiting task. Ends the wait now, with bide__wake(), or sees to it that
+     * it ends soon; or hands the cancel on. NULL: the wait ends by itself shortly.
+     */
+    void (*interrupt)(struct bide__coro *coro);
+    /* The n-th task that it waits for, NULL behind the last. NULL: it does not wait for tasks. */
+    bide_task *(*target)(const struct bide__coro *coro, size_t n);
+    bool queued; /* the task is in the ready queue all the while */
+};
+
+struct bide__coro {
+    struct bide__ready ready;
+    struct bide__fiber fiber;
+    bide_loop *loop;
+    bide_task *task;
+    const struct bide__wait_kind *wait; /* set while parked */
+    void *wait_data;                    /* the kind's */
+    int wake_result;
+    uint16_t n_unwaited;
+    uint16_t n_refused; /* suspending calls that failed in a row */
+    bool deliver;       /* something visible is pending: suspending calls fail */
+    bool created;       /* not started */
+    bool begun;
+    bool finished;
+    bool always_start;
+    bool spinning; /* reported for ignoring its cancel */
+    bool interrupt_queued;
+    unsigned n_cancels;
+    struct bide__scope *scope; /* the innermost */
+    struct bide__scope root;
+    struct bide__scope scopes[2]; /* the first timeouts and shields; further ones are allocated */
+    struct bide__timer timer;     /* sleeping */
+    struct bide__waiter waiter;   /* awaiting one task */
+    int (*entry)(void *arguments);
+    void *arguments;
+    struct bide__stack stack;
+    struct bide__list node;    /* in the loop's tasks */
+    struct bide__list sibling; /* in the group's children */
+    bide_group *group;
+    struct bide__coro *interrupt_next;
+    char *cancel_message;
+    void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
+    unsigned walk_mark;                     /* deadlock search */
+    struct bide__coro *walk_next;
+};
+
+/* Stops the running task until bide__wake(); returns what that was given. */
+int bide__park(struct bide__coro *coro, const struct bide__wait_kind *kind, void *data);
+
+/* Ends the wait of a parked task. */
+static inline void bide__wake(struct bide__coro *coro, int result)
+{
+    assert(coro->wait);
+    coro->wait = NULL;
+    coro->wake_result = result;
+    bide__loop_ready(coro->loop, &coro->ready);
+}
+
+/* The task that runs on this thread; NULL outside tasks. */
+static inline struct bide__coro *bide__coro_current(void)
+{
+    return bide__loop_running ? bide__loop_running->current : NULL;
+}
+
+/* Gives up one turn; no cancel shortens that. */
+void bide__give_turn(struct bide__coro *coro);
+
+/* Gives up one turn; -ECANCELED if a cancel came meanwhile. */
+int bide__wait_turn(struct bide__coro *coro);
+
+/* The running task's suspending call fails because something pending is visible: -ECANCELED, after
+ * slowing down code that ignores it. */
+void bide__refuse(struct bide__coro *coro);
+
+/*
+ * Every suspending call begins with this, before any effect: 0 and the current task; -BIDE_ENOTASK;
+ * or -ECANCELED.
+ */
+static inline int bide__suspend(struct bide__coro **ret_coro)
+{
+    struct bide__coro *coro = bide__coro_current();
+    if (!coro)
+        return -BIDE_ENOTASK;
+    if (++coro->n_unwaited > BIDE__UNWAITED_MAX)
+        bide__give_turn(coro);
+    if (coro->deliver) {
+        bide__refuse(coro);
+        return -ECANCELED;
+    }
+    coro->n_refused = 0;
+    *ret_coro = coro;
+    return 0;
+}
+
+/* The same for a join, which does not fail because of a cancel: it hands it on with
+ * bide__join_interrupt(). */
+static inline int bide__join(struct bide__coro **ret_coro)
+{
+    struct bide__coro *coro = bide__coro_current();
+    if (!coro)
+        return -BIDE_ENOTASK;
+    if (++coro->n_unwaited > BIDE__UNWAITED_MAX)
+        bide__give_turn(coro);
+    *ret_coro = coro;
+    return 0;
+}
+
+/* Makes a task in state created. `arguments` are copied. Returns NULL without memory. The caller
+ * owns one reference. */
+struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
+                                  const struct bide_task_opts *opts, int (*entry)(void *),
+                                  const void *arguments, size_t arguments_size);
+/* Schedules the first step. */
+void bide__coro_start(struct bide__coro *coro);
+/* Gives the task its result; it runs no more. */
+void bide__coro_end(struct bide__coro *coro, int result);
+/* Releases an ended task's stack, from another one. */
+void bide__coro_free(struct bide__coro *coro);
+/* Both, with -ECANCELED, for a task that never began. */
+void bide__coro_abandon(struct bide__coro *coro);
+
+/* Asks for the interruption of a task whose suspending calls are to fail now; harmless if it is not
+ * parked. */
+void bide__interrupt(struct bide__coro *coro);
+
+/* Whether `task` waits, directly or through others, for `coro`. */
+bool bide__waits_for(bide_task *task, struct bide__coro *coro);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * The event loop: its turns, and how it is run, stopped and closed. The invariants stand in loop.h.
+ *
+ * While tasks are ready, asking the kernel each turn would cost ten times what a switch costs. So
+ * the engine is asked when nothing is ready, and otherwise after POLL_EVERY_NS or POLL_EVERY_RUNS
+ * entries, whichever comes first; the clock itself is read more seldom the shorter the entries turn
+ * out to be.
+ */
+#include "runtime/loop.h"
+
+#include "base/time.h"
+#include "fiber/overflow.h"
+#include "runtime/closing.h"
+#include "runtime/coro.h"
+#include "runtime/mailbox.h"
+#include "runtime/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { POLL_EVERY_NS = 50 * 1000, POLL_EVERY_RUNS = 1024, CLOCK_EVERY_MAX = 64, STACKS_KEPT = 256 };
+
+_Thread_local bide_loop *bide__loop_running __attribute__((tls_model("initial-exec")));
+
+int bide__loop_open(const bide_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    return loop->closing ? -ESHUTDOWN : 0;
+}
+
+static void loop_free(bide_loop *loop)
+{
+    bide__mailbox_close(loop->mailbox);
+    bide__stack_pool_free(loop->stacks);
+    bide__timers_free(loop->timers);
+    if (loop->engine)
+        loop->engine->ops->close(loop->engine, bide__seconds_to_ns(loop->cleanup_seconds));
+    while (loop->task_cache) {
+        bide_task *task = loop->task_cache;
+        loop->task_cache = task->cached;
+        free(task);
+    }
+    free(loop->watchers);
+    loop->closed = true;
+    bide__loop_unref(loop);
+}
+
+void bide__loop_unref(bide_loop *loop)
+{
+    if (--loop->refs == 0)
+        free(loop);
+}
+
+static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
+{
+    struct bide__engine_opts engine_opts = {.user_threads_max = opts->user_threads_max};
+    int rc = bide__engine_open(opts->engine, &engine_opts, &loop->engine);
+    if (rc < 0)
+        return rc;
+    rc = bide__stack_pool_new(opts->stack_size, &loop->stacks);
+    if (rc < 0)
+        return rc;
+    loop->timers = bide__timers_new(bide__loop_now_ns(loop));
+    loop->mailbox = bide__mailbox_new(loop);
+    return loop->timers && loop->mailbox ? 0 : -ENOMEM;
+}
+
+int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret_loop)
+{
+    static const struct bide_loop_opts defaults;
+    if (!opts)
+        opts = &defaults;
+    if (!ret_loop || isnan(opts->cleanup_seconds) || opts->cleanup_seconds < 0)
+        return -EINVAL;
+    bide_loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return -ENOMEM;
+    loop->refs = 1;
+    loop->clock_every = 1;
+    loop->cleanup_seconds = opts->cleanup_seconds > 0 ? opts->cleanup_seconds : 10;
+    loop->interrupts_last = &loop->interrupts;
+    bide__ready_init(&loop->ready);
+    bide__list_init(&loop->flushes);
+    bide__list_init(&loop->tasks);
+    bide__list_init(&loop->promises);
+    bide__list_init(&loop->handles);
+    bide__list_init(&loop->resources);
+    bide__fiber_init_thread(&loop->fiber);
+    int rc = loop_parts(loop, opts);
+    if (rc < 0) {
+        loop_free(loop);
+        return rc;
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+/* Whether the engine's turn has come although something is ready. */
+static bool poll_is_due(bide_loop *loop)
+{
+    if (bide__ready_empty(&loop->ready) || loop->stopping || loop->runs_unpolled >= POLL_EVERY_RUNS)
+        return true;
+    if (loop->runs_unclocked < loop->clock_every)
+        return false;
+    loop->runs_unclocked = 0;
+    if (bide__loop_now_ns(loop) - loop->polled_ns < POLL_EVERY_NS) {
+        loop->clock_every = loop->clock_every < CLOCK_EVERY_MAX ? loop->clock_every * 2
+                                                                : CLOCK_EVERY_MAX;
+        return false;
+    }
+    loop->clock_every = loop->clock_every > 1 ? loop->clock_every / 2 : 1;
+    return true;
+}
+
+static int loop_poll(bide_loop *loop)
+{
+    bool idle = bide__ready_empty(&loop->ready) && !loop->stopping;
+    int64_t deadline_ns = idle ? bide__timers_next_ns(loop->timers) : 0;
+    if (idle && bide__stack_pool_cached(loop->stacks) > STACKS_KEPT)
+        bide__stack_pool_trim(loop->stacks, STACKS_KEPT);
+    if (loop->hooks.before)
+        loop->hooks.before(loop->hooks.data);
+    if (loop->stopping)
+        deadline_ns = 0;
+    int rc = loop->engine->ops->poll(loop->engine, deadline_ns);
+    if (loop->hooks.after)
+        loop->hooks.after(loop->hooks.data);
+    loop->polled_ns = bide__loop_now_ns(loop);
+    loop->runs_unpolled = 0;
+    loop->runs_unclocked = 0;
+    bide__timers_expire(loop->timers, loop->polled_ns);
+    return rc < 0 ? rc : 0;
+}
+
+static void loop_flush(bide_loop *loop)
+{
+    struct bide__list *node;
+    while ((node = bide__list_pop(&loop->flushes))) {
+        struct bide__flush *flush = bide__container(node, struct bide__flush, node);
+        flush->flush(flush);
+    }
+}
+
+int bide__loop_turn(bide_loop *loop)
+{
+    int rc = poll_is_due(loop) ? loop_poll(loop) : 0;
+    bide__mailbox_collect(loop->mailbox);
+    struct bide__ready_queue batch;
+    bide__ready_take(&batch, &loop->ready);
+    struct bide__ready *ready;
+    unsigned n = 0;
+    while ((ready = bide__ready_pop(&batch))) {
+        ready->run(ready);
+        n++;
+    }
+    loop->runs_unpolled += n;
+    loop->runs_unclocked += n;
+    loop_flush(loop);
+    return rc;
+}
+
+int bide__loop_enter(bide_loop *loop)
+{
+    if (bide__loop_running || loop->running)
+        return -EBUSY;
+    if (loop->bound && !pthread_equal(loop->thread, pthread_self()))
+        return -EPERM;
+    loop->bound = true;
+    loop->thread = pthread_self();
+    loop->running = true;
+    bide__fiber_init_thread(&loop->fiber);
+    bide__loop_running = loop;
+    return 0;
+}
+
+void bide__loop_leave(bide_loop *loop)
+{
+    loop->running = false;
+    bide__loop_running = NULL;
+}
+
+int bide_loop_run_forever(bide_loop *loop)
+{
+    int rc = bide__loop_open(loop);
+    if (rc == 0)
+        rc = bide__loop_enter(loop);
+    if (rc < 0)
+        return rc;
+    do {
+        rc = bide__loop_turn(loop);
+    } while (!loop->stopping && rc == 0);
+    bide__loop_leave(loop);
+    if (rc == 0)
+        rc = loop->stop_error;
+    loop->stopping = false;
+    loop->stop_error = 0;
+    return rc;
+}
+
+struct until {
+    struct bide__waiter waiter;
+    bide_loop *loop;
+};
+
+static void until_done(struct bide__waiter *waiter, bide_task *task)
+{
+    (void)task;
+    bide_loop_stop(bide__container(waiter, struct until, waiter)->loop);
+}
+
+int bide_loop_run_until_complete(bide_loop *loop, bide_task *task)
+{
+    int rc = bide__loop_open(loop);
+    if (!task)
+        return -ENOMEM;
+    if (rc == 0 && task->loop != loop)
+        rc = -EINVAL;
+    if (rc < 0)
+        return rc;
+    struct until until = {.waiter.notify = until_done, .loop = loop};
+    bide__list_init(&until.waiter.node);
+    if (!task->done) {
+        bide_start(task);
+        bide__task_wait(task, &until.waiter);
+        rc = bide_loop_run_forever(loop);
+        bide__list_remove(&until.waiter.node);
+    }
+    if (rc < 0)
+        return rc;
+    return task->done ? bide__task_take(task) : -BIDE_ESTOPPED;
+}
+
+void bide_loop_stop(bide_loop *loop)
+{
+    if (loop)
+        loop->stopping = true;
+}
+
+int bide_loop_stop_with(bide_loop *loop, int error)
+{
+    if (!loop || error >= 0)
+        return -EINVAL;
+    loop->stopping = true;
+    if (loop->stop_error == 0)
+        loop->stop_error = error;
+    return 0;
+}
+
+int bide_loop_close(bide_loop *loop)
+{
+    if (!loop)
+        return 0;
+    if (loop->running)
+        return -EBUSY;
+    int rc = bide__loop_enter(loop);
+    if (rc < 0)
+        return rc;
+    bide__close_tasks(loop);
+    bide__close_rest(loop);
+    bide__loop_leave(loop);
+    if (loop->stacks_armed)
+        bide__overflow_disarm();
+    loop_free(loop);
+    return 0;
+}
+
+bide_loop *bide_loop_current(void)
+{
+    return bide__loop_running;
+}
+
+bool bide_loop_is_running(const bide_loop *loop)
+{
+    return loop && loop->running;
+}
+
+const char *bide_loop_engine(const bide_loop *loop)
+{
+    return loop->engine->ops->name;
+}
+
+double bide_loop_time(const bide_loop *loop)
+{
+    return bide__ns_to_seconds(bide__loop_now_ns(loop));
+}
+
+void bide_loop_set_wait_hooks(bide_loop *loop, const struct bide_wait_hooks *hooks)
+{
+    loop->hooks = hooks ? *hooks : (struct bide_wait_hooks){0};
+}

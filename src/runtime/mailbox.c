@@ -1,0 +1,87 @@
+/* Posts from other threads; the invariants stand in mailbox.h. */
+#include "runtime/mailbox.h"
+
+#include "runtime/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct bide__mailbox *bide__mailbox_new(bide_loop *loop)
+{
+    struct bide__mailbox *mailbox = calloc(1, sizeof *mailbox);
+    if (!mailbox)
+        return NULL;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&mailbox->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&mailbox->lock, NULL);
+    atomic_init(&mailbox->refs, 1);
+    mailbox->loop = loop;
+    bide__ready_init(&mailbox->posts);
+    return mailbox;
+}
+
+struct bide__mailbox *bide__mailbox_ref(struct bide__mailbox *mailbox)
+{
+    atomic_fetch_add_explicit(&mailbox->refs, 1, memory_order_relaxed);
+    return mailbox;
+}
+
+void bide__mailbox_unref(struct bide__mailbox *mailbox)
+{
+    if (atomic_fetch_sub_explicit(&mailbox->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    pthread_cond_destroy(&mailbox->changed);
+    pthread_mutex_destroy(&mailbox->lock);
+    free(mailbox);
+}
+
+int bide__mailbox_post(struct bide__mailbox *mailbox, struct bide__ready *post)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    bide_loop *loop = mailbox->loop;
+    if (loop) {
+        bide__ready_push(&mailbox->posts, post);
+        atomic_store_explicit(&mailbox->filled, true, memory_order_release);
+        loop->engine->ops->wake(loop->engine);
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    return loop ? 0 : -ESHUTDOWN;
+}
+
+static void collect(struct bide__mailbox *mailbox)
+{
+    struct bide__ready *post;
+    while ((post = bide__ready_pop(&mailbox->posts)))
+        bide__loop_ready(mailbox->loop, post);
+    atomic_store_explicit(&mailbox->filled, false, memory_order_relaxed);
+}
+
+void bide__mailbox_collect(struct bide__mailbox *mailbox)
+{
+    if (!atomic_load_explicit(&mailbox->filled, memory_order_acquire))
+        return;
+    pthread_mutex_lock(&mailbox->lock);
+    collect(mailbox);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+void bide__mailbox_refuse(struct bide__mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    collect(mailbox);
+    mailbox->loop = NULL;
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+void bide__mailbox_close(struct bide__mailbox *mailbox)
+{
+    if (!mailbox)
+        return;
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->loop = NULL;
+    pthread_mutex_unlock(&mailbox->lock);
+    bide__mailbox_unref(mailbox);
+}

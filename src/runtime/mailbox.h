@@ -1,0 +1,44 @@
+/*
+ * What other threads hand to a loop: a queue with a lock. The only part of a loop that other
+ * threads touch.
+ *
+ * Invariants
+ *  - A post is accepted exactly while the loop is open; an accepted post runs on the loop's thread
+ * once, with loop->closing set if the loop closed first.
+ *  - Nothing runs and no other lock is taken under the lock, except the engine's wake().
+ */
+#ifndef BIDE_RUNTIME_MAILBOX_H
+#define BIDE_RUNTIME_MAILBOX_H
+
+#include "runtime/ready.h"
+
+#include <bide/loop.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct bide__mailbox {
+    atomic_uint refs;
+    atomic_bool filled;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a remote task has its result */
+    bide_loop *loop;        /* NULL once posts are refused; under the lock */
+    struct bide__ready_queue posts;
+};
+
+/* NULL without memory. */
+struct bide__mailbox *bide__mailbox_new(bide_loop *loop);
+struct bide__mailbox *bide__mailbox_ref(struct bide__mailbox *mailbox);
+void bide__mailbox_unref(struct bide__mailbox *mailbox);
+
+/* Any thread. Queues `post` and wakes the loop: 0, or -ESHUTDOWN. */
+int bide__mailbox_post(struct bide__mailbox *mailbox, struct bide__ready *post);
+
+/* Loop thread: moves what was posted to the ready queue. */
+void bide__mailbox_collect(struct bide__mailbox *mailbox);
+/* Loop thread: no post is accepted any more; what was accepted is moved to the ready queue. */
+void bide__mailbox_refuse(struct bide__mailbox *mailbox);
+/* Refuses, and gives the loop's reference back. NULL is allowed. */
+void bide__mailbox_close(struct bide__mailbox *mailbox);
+
+#endif

@@ -1,0 +1,32 @@
+/* Waiting for an operation of the engine; see operation.h. */
+#include "runtime/operation.h"
+
+#include "runtime/coro.h"
+
+static void operation_done(struct bide__op *op)
+{
+    struct bide__operation *operation = bide__container(op, struct bide__operation, op);
+    bide__wake(operation->coro, op->result);
+}
+
+void bide__operation_prepare(struct bide__operation *operation, struct bide__coro *coro)
+{
+    operation->op.done = operation_done;
+    operation->coro = coro;
+}
+
+int bide__operation_wait(struct bide__operation *operation, int rc,
+                         const struct bide__wait_kind *kind)
+{
+    struct bide__coro *coro = operation->coro;
+    if (rc == BIDE__PENDING)
+        rc = bide__park(coro, kind, operation);
+    operation->coro = NULL;
+    return rc;
+}
+
+void bide__operation_interrupt(struct bide__coro *coro)
+{
+    struct bide__operation *operation = coro->wait_data;
+    coro->loop->engine->ops->cancel(&operation->op);
+}

@@ -1,0 +1,41 @@
+/*
+ * Waiting for an operation of the engine.
+ *
+ * The operation lies in its owner (a stream, a server), never on the stack. A cancel of the waiting
+ * task cancels the operation; the wait ends only with the operation's final completion, whose
+ * result stands.
+ */
+#ifndef BIDE_RUNTIME_OPERATION_H
+#define BIDE_RUNTIME_OPERATION_H
+
+#include "engine/engine.h"
+
+#include <assert.h>
+
+struct bide__coro;
+struct bide__wait_kind;
+
+/* An operation that one task waits for. Zeroed when made. */
+struct bide__operation {
+    struct bide__op op;
+    struct bide__coro *coro; /* waits for it; NULL if nobody does */
+};
+
+static inline bool bide__operation_pending(const struct bide__operation *operation)
+{
+    return operation->op.state != BIDE__OP_IDLE;
+}
+
+/* Before the operation is started: it will wake the current task. */
+void bide__operation_prepare(struct bide__operation *operation, struct bide__coro *coro);
+
+/*
+ * `rc` is what starting it returned. Waits if that is BIDE__PENDING, and returns the result.
+ */
+int bide__operation_wait(struct bide__operation *operation, int rc,
+                         const struct bide__wait_kind *kind);
+
+/* How the kinds of waits for operations are interrupted. */
+void bide__operation_interrupt(struct bide__coro *coro);
+
+#endif

@@ -1,0 +1,77 @@
+/* Repeated callbacks; the invariants stand in registration.h. */
+#include "runtime/registration.h"
+
+#include "runtime/loop.h"
+#include "runtime/report.h"
+
+#include <stdlib.h>
+
+static void registration_queue(struct bide__registration *registration)
+{
+    registration->queued = true;
+    bide__loop_ready(registration->loop, &registration->ready);
+}
+
+static void registration_drop(struct bide__registration *registration)
+{
+    if (registration->drop)
+        registration->drop(registration->data);
+    registration->drop = NULL;
+}
+
+static void registration_run(struct bide__ready *ready)
+{
+    struct bide__registration *registration = bide__container(ready, struct bide__registration,
+                                                              ready);
+    bide_loop *loop = registration->loop;
+    registration->queued = false;
+    if (!registration->removed) {
+        registration->n_due--;
+        registration->calling = true;
+        int rc = registration->callback(registration->data);
+        registration->calling = false;
+        if (rc < 0)
+            bide__report_callback(loop, rc);
+    }
+    if (registration->removed) {
+        registration_drop(registration);
+        free(registration);
+    } else if (registration->n_due > 0) {
+        registration_queue(registration);
+    }
+}
+
+struct bide__registration *bide__registration_new(bide_loop *loop, bide_callback *callback,
+                                                  void *data, bide_drop *drop)
+{
+    struct bide__registration *registration = malloc(sizeof *registration);
+    if (registration)
+        *registration = (struct bide__registration){
+            .ready.run = registration_run,
+            .loop = loop,
+            .callback = callback,
+            .data = data,
+            .drop = drop,
+        };
+    return registration;
+}
+
+void bide__registration_due(struct bide__registration *registration, unsigned n_max)
+{
+    if (registration->n_due < n_max)
+        registration->n_due++;
+    if (!registration->queued && !registration->calling)
+        registration_queue(registration);
+}
+
+void bide__registration_remove(struct bide__registration *registration)
+{
+    if (!registration)
+        return;
+    registration->removed = true;
+    if (registration->calling)
+        return;
+    registration_drop(registration);
+    if (!registration->queued)
+        free(registration);
+}

@@ -1,0 +1,58 @@
+/* Running a main coroutine from beginning to end. */
+#include "runtime/coro.h"
+#include "runtime/launch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EXIT_STATUS_MAX = 255 };
+
+/* Why the loop or its main task could not be made. */
+static _Thread_local int launch_error;
+
+void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__launch *launch)
+{
+    bide_loop *loop;
+    launch_error = bide__loop_running ? -EBUSY : bide_loop_new(opts, &loop);
+    if (launch_error < 0)
+        return NULL;
+    struct bide__coro *coro = bide__launch_coro(loop, launch);
+    if (!coro) {
+        launch_error = -ENOMEM;
+        bide_loop_close(loop);
+        return NULL;
+    }
+    return coro->task;
+}
+
+int bide__run_result(void *main_task)
+{
+    bide_task *task = main_task;
+    if (!task)
+        return launch_error;
+    bide_loop *loop = task->loop;
+    bide_retain(task);
+    int rc = bide_loop_run_until_complete(loop, task);
+    bool taken = task->done;
+    bide_loop_close(loop);
+    task->read = true;
+    bide__task_unref(task);
+    if (!taken)
+        bide__task_unref(task);
+    return rc;
+}
+
+int bide__run(void *main_task)
+{
+    int rc = bide__run_result(main_task);
+    if (rc >= 0)
+        return rc < EXIT_STATUS_MAX ? rc : EXIT_STATUS_MAX;
+    const char *detail = bide_error_detail();
+    fprintf(stderr, "bide: %s%s%s\n", bide_strerror(rc), *detail ? ": " : "", detail);
+    return EXIT_FAILURE;
+}
+
+void *bide__run_opts(const struct bide_loop_opts *opts)
+{
+    return (void *)(uintptr_t)opts;
+}

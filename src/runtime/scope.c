@@ -1,0 +1,240 @@
+/*
+ * Scopes, and with them time limits and shields. The invariants stand in scope.h.
+ *
+ * A scope that only an expression uses (bide_within, bide_shielded) or that bide_timeout_begin()
+ * hands out lies in the task's control block while one of its two places is free, otherwise on the
+ * heap.
+ */
+#include "runtime/scope.h"
+
+#include "base/time.h"
+#include "runtime/coro.h"
+#include "runtime/group.h"
+#include "runtime/report.h"
+
+#include <bide/timeout.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+struct bide_timeout {
+    struct bide__scope scope;
+};
+
+void bide__scope_refresh(struct bide__coro *coro)
+{
+    coro->deliver = false;
+    for (const struct bide__scope *scope = coro->scope; scope; scope = scope->outer) {
+        if (scope->pending)
+            coro->deliver = true;
+        if (scope->pending || scope->kind == BIDE__SCOPE_SHIELD)
+            return;
+    }
+}
+
+void bide__scope_mark_delivered(struct bide__coro *coro)
+{
+    for (struct bide__scope *scope = coro->scope; scope; scope = scope->outer) {
+        if (scope->pending)
+            scope->delivered = true;
+        if (scope->kind == BIDE__SCOPE_SHIELD)
+            return;
+    }
+}
+
+bool bide__scope_outer_pending(const struct bide__scope *scope)
+{
+    for (scope = scope->outer; scope; scope = scope->outer) {
+        if (scope->pending)
+            return true;
+        if (scope->kind == BIDE__SCOPE_SHIELD)
+            return false;
+    }
+    return false;
+}
+
+int bide__scope_edge(const struct bide__scope *scope, int rc, int own)
+{
+    bool caused = rc == -ECANCELED && scope->pending && scope->delivered;
+    return caused && !bide__scope_outer_pending(scope) ? own : rc;
+}
+
+void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
+                      enum bide__scope_kind kind)
+{
+    scope->coro = coro;
+    scope->kind = (uint8_t)kind;
+    scope->pending = false;
+    scope->delivered = false;
+    scope->outer = coro->scope;
+    coro->scope = scope;
+    if (kind == BIDE__SCOPE_SHIELD)
+        bide__scope_refresh(coro);
+}
+
+static void scope_release(struct bide__scope *scope)
+{
+    bide__timer_cancel(scope->coro->loop->timers, &scope->timer);
+    if (scope->taken)
+        scope->taken = false;
+    else
+        free(scope);
+}
+
+static void scope_abandon(struct bide__scope *scope)
+{
+    struct bide__coro *coro = scope->coro;
+    bide__report_task(coro->task, "scope was left open", 0);
+    coro->scope = scope->outer;
+    if (scope->kind == BIDE__SCOPE_GROUP)
+        bide__group_abandon(scope);
+    else
+        scope_release(scope);
+}
+
+void bide__scope_pop(struct bide__scope *scope)
+{
+    struct bide__coro *coro = scope->coro;
+    while (coro->scope != scope)
+        scope_abandon(coro->scope);
+    coro->scope = scope->outer;
+    bide__scope_refresh(coro);
+}
+
+void bide__scope_demand(struct bide__scope *scope)
+{
+    scope->pending = true;
+    bide__scope_refresh(scope->coro);
+    bide__interrupt(scope->coro);
+}
+
+static void scope_expired(struct bide__timer *timer)
+{
+    bide__scope_demand(bide__container(timer, struct bide__scope, timer));
+}
+
+/* Whether the scope has passed its limit decides itself at once if the moment lies in the past. */
+static void scope_set_deadline(struct bide__scope *scope, int64_t now_ns, int64_t deadline_ns)
+{
+    struct bide__timers *timers = scope->coro->loop->timers;
+    bide__timer_cancel(timers, &scope->timer);
+    scope->deadline_ns = deadline_ns;
+    if (deadline_ns == BIDE__NEVER)
+        return;
+    if (deadline_ns <= now_ns)
+        bide__scope_demand(scope);
+    else
+        bide__timer_set(timers, &scope->timer, deadline_ns);
+}
+
+static struct bide__scope *scope_take(struct bide__coro *coro)
+{
+    for (size_t i = 0; i < sizeof coro->scopes / sizeof *coro->scopes; i++) {
+        if (!coro->scopes[i].taken) {
+            coro->scopes[i].taken = true;
+            return &coro->scopes[i];
+        }
+    }
+    struct bide__scope *scope = malloc(sizeof *scope);
+    if (scope)
+        scope->taken = false;
+    return scope;
+}
+
+static int scope_begin(enum bide__scope_kind kind, double when, bool absolute,
+                       struct bide__scope **ret_scope)
+{
+    struct bide__coro *coro = bide__coro_current();
+    if (!coro)
+        return -BIDE_ENOTASK;
+    if (isnan(when))
+        return -EINVAL;
+    struct bide__scope *scope = scope_take(coro);
+    if (!scope)
+        return -ENOMEM;
+    bide__timer_init(&scope->timer, scope_expired);
+    scope->expression = false;
+    bide__scope_push(coro, scope, kind);
+    int64_t now_ns = bide__loop_now_ns(coro->loop);
+    scope_set_deadline(scope, now_ns,
+                       absolute ? bide__seconds_to_ns(when) : bide__deadline_ns(now_ns, when));
+    *ret_scope = scope;
+    return 0;
+}
+
+static int scope_end(struct bide__scope *scope, int rc)
+{
+    rc = bide__scope_edge(scope, rc, -ETIMEDOUT);
+    bide__scope_pop(scope);
+    scope_release(scope);
+    return rc;
+}
+
+static int expression_begin(enum bide__scope_kind kind, double when, bool absolute)
+{
+    struct bide__scope *scope;
+    int rc = scope_begin(kind, when, absolute, &scope);
+    if (rc == 0)
+        scope->expression = true;
+    return rc;
+}
+
+int bide__within_begin(double seconds)
+{
+    return expression_begin(BIDE__SCOPE_TIMEOUT, seconds, false);
+}
+
+int bide__until_begin(double deadline)
+{
+    return expression_begin(BIDE__SCOPE_TIMEOUT, deadline, true);
+}
+
+int bide__shield_begin(double seconds)
+{
+    return expression_begin(BIDE__SCOPE_SHIELD, seconds, false);
+}
+
+int bide__scope_end(int rc)
+{
+    struct bide__scope *scope = bide__coro_current()->scope;
+    while (!scope->expression)
+        scope = scope->outer;
+    return scope_end(scope, rc);
+}
+
+int bide_timeout_begin(double seconds, bide_timeout **ret_timeout)
+{
+    if (!ret_timeout)
+        return -EINVAL;
+    struct bide__scope *scope;
+    int rc = scope_begin(BIDE__SCOPE_TIMEOUT, seconds, false, &scope);
+    if (rc == 0)
+        *ret_timeout = bide__container(scope, bide_timeout, scope);
+    return rc;
+}
+
+int bide_timeout_move(bide_timeout *timeout, double deadline)
+{
+    if (!timeout || isnan(deadline))
+        return -EINVAL;
+    if (timeout->scope.pending)
+        return -EALREADY;
+    scope_set_deadline(&timeout->scope, bide__loop_now_ns(timeout->scope.coro->loop),
+                       bide__seconds_to_ns(deadline));
+    return 0;
+}
+
+double bide_timeout_deadline(const bide_timeout *timeout)
+{
+    return bide__ns_to_seconds(timeout->scope.deadline_ns);
+}
+
+bool bide_timeout_expired(const bide_timeout *timeout)
+{
+    return timeout->scope.pending && timeout->scope.delivered;
+}
+
+int bide_timeout_end(bide_timeout *timeout, int rc)
+{
+    return timeout ? scope_end(&timeout->scope, rc) : -EINVAL;
+}

@@ -1,0 +1,65 @@
+/*
+ * Scopes: what may ask for the end of the code inside them. Every task has a stack of them: the
+ * task itself outermost, then timeouts, groups and shields as they were opened.
+ *
+ * Invariants
+ *  - Scopes close in reverse order, by the task that opened them.
+ *  - `pending` is what asks for the end; it is visible from inside out to the nearest shield, whose
+ * own limit counts still.
+ *  - `delivered` is set once a pending, visible scope has made a suspending call fail or was handed
+ * on by a join. Only such a scope substitutes its own error at its edge, and only if nothing
+ * further out is pending and visible.
+ */
+#ifndef BIDE_RUNTIME_SCOPE_H
+#define BIDE_RUNTIME_SCOPE_H
+
+#include "runtime/timer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bide__coro;
+
+enum bide__scope_kind {
+    BIDE__SCOPE_TASK,
+    BIDE__SCOPE_TIMEOUT,
+    BIDE__SCOPE_SHIELD,
+    BIDE__SCOPE_GROUP,
+};
+
+struct bide__scope {
+    struct bide__scope *outer;
+    struct bide__coro *coro;
+    uint8_t kind; /* enum bide__scope_kind */
+    bool pending;
+    bool delivered;
+    bool taken;      /* one of the control block's own, and in use */
+    bool expression; /* ends with the expression that it stands around */
+    struct bide__timer timer;
+    int64_t deadline_ns;
+};
+
+/* Puts the scope on the task's stack. */
+void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
+                      enum bide__scope_kind kind);
+/* Takes it off, and before it whatever was left open inside, which is reported. */
+void bide__scope_pop(struct bide__scope *scope);
+
+/* Makes the scope ask for the end of what is inside; interrupts the task if that is visible where
+ * it waits. */
+void bide__scope_demand(struct bide__scope *scope);
+
+/* Whether something visible from just outside `scope` is pending. */
+bool bide__scope_outer_pending(const struct bide__scope *scope);
+
+/* What `scope` makes of rc at its edge when its own error is `own`: rc or own. Call it before
+ * popping. */
+int bide__scope_edge(const struct bide__scope *scope, int rc, int own);
+
+/* Every pending scope that is visible where the task is now has caused a delivery. */
+void bide__scope_mark_delivered(struct bide__coro *coro);
+
+/* Recomputes whether the task's suspending calls are to fail. */
+void bide__scope_refresh(struct bide__coro *coro);
+
+#endif
