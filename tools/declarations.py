@@ -110,7 +110,7 @@ class Header:
         return Declaration(kind, name, self.line_of(start), exported, comment, body, body_line)
 
     def macros(self):
-        """A run of directives may share the comment above it; a macro in lower case needs its own."""
+        """Runs of directives may share the comment above them; macros in lower case need their own."""
         run_comment = ""
         run_end = -1
         for match in DIRECTIVE.finditer(self.bare):
@@ -127,7 +127,8 @@ class Header:
             if define:
                 name = define.group(1)
                 comment = run_comment if name.isupper() else own
-                yield Declaration("macro", name, self.line_of(match.start()), False, comment, "", 0)
+                line = self.line_of(match.start())
+                yield Declaration("macro", name, line, False, comment, "", 0)
 
     def declarations(self):
         for start, end in self.statements():
