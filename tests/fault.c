@@ -5,8 +5,10 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,8 +21,7 @@
 
 struct io_uring;
 struct io_uring_params;
-struct __kernel_timespec;
-struct io_uring_cqe;
+struct io_uring_buf_reg;
 
 static _Thread_local struct {
     enum fault_kind kind;
@@ -85,19 +86,24 @@ static bool fails(enum fault_kind kind, const char *function)
 WRAP_ALLOCATION(NULL, void *, malloc, (size_t size), (size))
 WRAP_ALLOCATION(NULL, void *, calloc, (size_t n, size_t size), (n, size))
 WRAP_ALLOCATION(NULL, void *, realloc, (void *old, size_t size), (old, size))
-WRAP_ALLOCATION(NULL, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
-WRAP_ALLOCATION(ENOMEM, int, posix_memalign, (void **block, size_t alignment, size_t size),
-                (block, alignment, size))
-WRAP_ALLOCATION(MAP_FAILED, void *, mmap,
-                (void *at, size_t size, int protection, int flags, int fd, off_t offset),
-                (at, size, protection, flags, fd, offset))
+WRAP_ALLOCATION(NULL, char *, strdup, (const char *text), (text))
+WRAP_ALLOCATION(-1, int, vasprintf, (char **text, const char *format, va_list arguments),
+                (text, format, arguments))
 WRAP_ALLOCATION(MAP_FAILED, void *, mmap64,
                 (void *at, size_t size, int protection, int flags, int fd, off_t offset),
                 (at, size, protection, flags, fd, offset))
 
+int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = __wrap_vasprintf(text, format, arguments);
+    va_end(arguments);
+    return rc;
+}
+
 WRAP_SYSTEM(int, socket, (int family, int type, int protocol), (family, type, protocol))
-WRAP_SYSTEM(int, socketpair, (int family, int type, int protocol, int *fds),
-            (family, type, protocol, fds))
 WRAP_SYSTEM(int, bind, (int fd, const struct sockaddr *address, socklen_t length),
             (fd, address, length))
 WRAP_SYSTEM(int, listen, (int fd, int backlog), (fd, backlog))
@@ -116,14 +122,17 @@ WRAP_SYSTEM(int, getpeername, (int fd, struct sockaddr *address, socklen_t *leng
             (fd, address, length))
 WRAP_SYSTEM(ssize_t, recv, (int fd, void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))
-WRAP_SYSTEM(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 WRAP_SYSTEM(ssize_t, send, (int fd, const void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))
 WRAP_SYSTEM(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
             (fd, message, flags))
-WRAP_SYSTEM(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n))
 WRAP_SYSTEM(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n))
-WRAP_SYSTEM(int, pipe2, (int *fds, int flags), (fds, flags))
+WRAP_SYSTEM(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
+WRAP_SYSTEM(ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size))
+/* Its third argument, if there is one, fills one register. */
+WRAP_SYSTEM(int, fcntl64, (int fd, int what, void *value), (fd, what, value))
+WRAP_SYSTEM(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, size, flags))
+WRAP_SYSTEM(int, poll, (struct pollfd * fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
 WRAP_SYSTEM(int, eventfd, (unsigned value, int flags), (value, flags))
 WRAP_SYSTEM(int, epoll_create1, (int flags), (flags))
 WRAP_SYSTEM(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event),
@@ -136,6 +145,10 @@ WRAP_SYSTEM(int, epoll_pwait2,
             (set, events, n, timeout, mask))
 WRAP_SYSTEM(int, sigaction, (int number, const struct sigaction *action, struct sigaction *old),
             (number, action, old))
+WRAP_SYSTEM(int, sigaltstack, (const stack_t *stack, stack_t *old), (stack, old))
+WRAP_SYSTEM(ssize_t, process_madvise,
+            (int process, const struct iovec *iov, size_t n, int advice, unsigned flags),
+            (process, iov, n, advice, flags))
 WRAP_SYSTEM(int, madvise, (void *at, size_t size, int advice), (at, size, advice))
 WRAP_SYSTEM(int, mprotect, (void *at, size_t size, int protection), (at, size, protection))
 
@@ -148,5 +161,11 @@ WRAP_POSITIVE(pthread_create,
 WRAP_NEGATIVE(io_uring_queue_init_params,
               (unsigned entries, struct io_uring *ring, struct io_uring_params *parameters),
               (entries, ring, parameters))
-WRAP_NEGATIVE(io_uring_submit, (struct io_uring * ring), (ring))
+WRAP_NEGATIVE(io_uring_register_buf_ring,
+              (struct io_uring * ring, struct io_uring_buf_reg *description, unsigned flags),
+              (ring, description, flags))
+WRAP_NEGATIVE(io_uring_enter2,
+              (unsigned ring, unsigned n_submit, unsigned n_wait, unsigned flags, void *argument,
+               size_t size),
+              (ring, n_submit, n_wait, flags, argument, size))
 #endif

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 
 enum fault_kind {
-    FAULT_ALLOCATION, /* malloc, calloc, realloc, aligned_alloc, posix_memalign, mmap */
+    FAULT_ALLOCATION, /* malloc and its like, strdup, asprintf, mmap */
     FAULT_SYSTEM,     /* what opens, asks for or moves something in the kernel */
 };
 
