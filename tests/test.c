@@ -288,10 +288,8 @@ static bool engine_is_missing(void)
     return syscall(SYS_io_uring_setup, 0, NULL) < 0 && (errno == ENOSYS || errno == EPERM);
 }
 
-int main(int argc, char **argv)
+int test_run(char **names)
 {
-    (void)argc;
-    char **names = argv + 1;
     bool here = *names && strcmp(*names, "--here") == 0;
     bool list = *names && strcmp(*names, "--list") == 0;
     names += here || list;
@@ -326,4 +324,10 @@ int main(int argc, char **argv)
     if (!here)
         printf("1..%d\n", run);
     return failed > 0;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    return test_run(argv + 1);
 }

@@ -46,6 +46,9 @@ struct test_case {
 
 void test_register(struct test_case *test);
 
+/* What main does with its arguments; returns its exit status. */
+int test_run(char **names);
+
 /* Checks print the place, the expressions and the values. Each argument is evaluated once. */
 #define CHECK(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #condition))
 #define CHECK_INT(actual, expected) \

@@ -86,7 +86,7 @@ BIDE_TEST(a_crash_shows_as_signal_with_what_was_printed)
     int status = test_child(abort_here, NULL, output, sizeof(output));
     CHECK(WIFSIGNALED(status));
     CHECK_INT(WTERMSIG(status), SIGABRT);
-    CHECK_STR(output, "last words");
+    CHECK_CONTAINS(output, "last words"); /* qemu adds some of its own */
 }
 
 BIDE_TEST(seeded_numbers_repeat)
@@ -125,17 +125,17 @@ BIDE_TEST(inner_failure)
 
 static void run_inner(void *argument)
 {
-    const char *const *name = argument;
+    char *names[] = {argument, NULL};
     setenv("TEST_HARNESS_INNER", "1", 1);
     setenv("BIDE_TEST_SLOW", "1", 1);
-    unsetenv("BIDE_ENGINE");
-    execl("/proc/self/exe", "inner", *name, (char *)NULL);
-    _exit(127);
+    exit(test_run(names));
 }
 
-static int judge(const char *name, char *output, size_t size)
+static int judge(const char *case_name, char *output, size_t size)
 {
-    return WEXITSTATUS(test_child(run_inner, &name, output, size));
+    char name[64];
+    snprintf(name, sizeof(name), "%s", case_name);
+    return WEXITSTATUS(test_child(run_inner, name, output, size));
 }
 
 BIDE_TEST(the_runner_reports_hang_crash_and_failure)
