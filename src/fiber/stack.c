@@ -48,8 +48,6 @@
 #define REGION_BYTES_MAX ((size_t)256 << 20)
 #define GUARD_BYTES_MAX ((size_t)64 << 10)
 #define GUARD_BATCH 16
-#define COLOURS 8
-#define COLOUR_BYTES 64
 #define SPARSE_FRACTION 8
 
 /* How guards are made. Each is tried until the kernel refuses it, then the next. */
@@ -126,16 +124,6 @@ static uint64_t *stale_bits(struct bide__stack_region *region)
     return region->bits + bitmap_words(region);
 }
 
-/*
- * Tops are staggered. If all of them lay at the same offset in their pages, so would what every
- * task touches first, and a dozen tasks would push one another out of the first-level cache.
- */
-static char *top_of_slot(const struct bide__stack_pool *pool,
-                         const struct bide__stack_region *region, size_t slot)
-{
-    return region->base + (slot + 1) * pool->size - slot % COLOURS * COLOUR_BYTES;
-}
-
 /* The memory checkers' view: an unused stack is out of bounds, but for its link; a new owner finds
  * no old values. */
 static void mark_in_use(const struct bide__stack_pool *pool, struct bide__stack stack)
@@ -196,6 +184,17 @@ static bool guard_is_there(void *guard)
     return getrusage(RUSAGE_SELF, guard) < 0 && errno == EFAULT;
 }
 
+/* Valgrind does not know the call that takes a list, and would say so each time. */
+static bool takes_lists(const struct bide__stack_pool *pool)
+{
+#if BIDE__VALGRIND
+    if (pool->on_valgrind)
+        return false;
+#endif
+    (void)pool;
+    return HAVE_PROCESS_MADVISE;
+}
+
 static int guard_one(struct bide__stack_pool *pool, char *guard, size_t size)
 {
     while (pool->guard_method != GUARD_MPROTECT) {
@@ -203,7 +202,7 @@ static int guard_one(struct bide__stack_pool *pool, char *guard, size_t size)
             if (pool->guard_method != GUARD_UNTRIED)
                 return 0;
             if (guard_is_there(guard)) {
-                pool->guard_method = GUARD_BATCHES;
+                pool->guard_method = takes_lists(pool) ? GUARD_BATCHES : GUARD_SINGLY;
                 return 0;
             }
         } else if (errno != EINVAL) {
@@ -223,7 +222,7 @@ static bool guard_batch(struct bide__stack_pool *pool, struct bide__stack_region
     size_t count = region->guarded < GUARD_BATCH ? region->guarded : GUARD_BATCH;
     if (count > region->slots - region->guarded)
         count = region->slots - region->guarded;
-    if (!HAVE_PROCESS_MADVISE || pool->guard_method != GUARD_BATCHES || count < 2)
+    if (pool->guard_method != GUARD_BATCHES || count < 2)
         return false;
 #if HAVE_PROCESS_MADVISE
     struct iovec list[GUARD_BATCH];
@@ -341,7 +340,7 @@ static int get_from_region(struct bide__stack_pool *pool, struct bide__stack *re
     *ret_stack = (struct bide__stack){
         .region = region,
         .low = region->base + slot * pool->size + region->guard_size,
-        .top = top_of_slot(pool, region, slot),
+        .top = region->base + (slot + 1) * pool->size,
     };
     mark_in_use(pool, *ret_stack);
     pool->held++;

@@ -32,8 +32,7 @@ struct bide__stack_region;
 struct bide__stack {
     struct bide__stack_region *region;
     char *low; /* first usable byte, page-aligned: the guard lies just below */
-    char *top; /* one past the last usable byte; 64-byte aligned, in the last 512 bytes of a page or
-                  at its end */
+    char *top; /* one past the last usable byte, page-aligned */
 };
 
 struct bide__stack_pool;
