@@ -2,6 +2,7 @@
 #ifndef BIDE_H
 #define BIDE_H
 
+#include <bide/address.h>
 #include <bide/async.h>
 #include <bide/attributes.h>
 #include <bide/combine.h>
@@ -9,6 +10,8 @@
 #include <bide/group.h>
 #include <bide/loop.h>
 #include <bide/remote.h>
+#include <bide/server.h>
+#include <bide/stream.h>
 #include <bide/task.h>
 #include <bide/timeout.h>
 

@@ -212,6 +212,7 @@ struct bide__engine_ops {
     int (*job_submit)(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane);
     void (*job_abandon)(struct bide__engine *engine, struct bide__job *job);
     int (*lookup)(struct bide__engine *engine, struct bide__lookup *lookup);
+    /* Any thread; from a job's drop(), where the engine may be gone, with engine NULL. */
     void (*lookup_free)(struct bide__engine *engine, struct addrinfo *list);
 };
 

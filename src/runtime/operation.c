@@ -6,7 +6,12 @@
 static void operation_done(struct bide__op *op)
 {
     struct bide__operation *operation = bide__container(op, struct bide__operation, op);
-    bide__wake(operation->coro, op->result);
+    struct bide__coro *coro = operation->coro;
+    operation->coro = NULL;
+    if (coro->wait) /* not if it was abandoned by a closing loop */
+        bide__wake(coro, op->result);
+    if (operation->after)
+        operation->after(operation);
 }
 
 void bide__operation_prepare(struct bide__operation *operation, struct bide__coro *coro)
@@ -18,9 +23,8 @@ void bide__operation_prepare(struct bide__operation *operation, struct bide__cor
 int bide__operation_wait(struct bide__operation *operation, int rc,
                          const struct bide__wait_kind *kind)
 {
-    struct bide__coro *coro = operation->coro;
     if (rc == BIDE__PENDING)
-        rc = bide__park(coro, kind, operation);
+        return bide__park(operation->coro, kind, operation);
     operation->coro = NULL;
     return rc;
 }

@@ -19,6 +19,8 @@ struct bide__wait_kind;
 struct bide__operation {
     struct bide__op op;
     struct bide__coro *coro; /* waits for it; NULL if nobody does */
+    /* Called with the final completion, after the task was woken; may be NULL. */
+    void (*after)(struct bide__operation *operation);
 };
 
 static inline bool bide__operation_pending(const struct bide__operation *operation)

@@ -1,0 +1,467 @@
+/*
+ * Servers.
+ *
+ * Invariants
+ *  - `refs` counts the user's handle, every connection and every listening socket. The structure
+ * goes with the last.
+ *  - A listener waits for connections exactly while the server is open and below its limit.
+ * Connections are taken from the ready queue, not from the engine's callback, because that may
+ * report.
+ *  - A connection's stream is closed by its task, which always begins, also if it was cancelled
+ * before.
+ */
+#include "io/resolve.h"
+#include "io/stream.h"
+#include "runtime/report.h"
+
+#include <bide/server.h>
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BACKLOG_DEFAULT = 1024, ACCEPTS_PER_TURN = 64, PORT_TRIES = 16 };
+
+struct listener {
+    struct bide__op op;
+    struct bide__ready ready;
+    struct bide__resource resource;
+    struct bide_server *server;
+    struct bide__sock *sock;
+    struct bide_address address;
+    bool queued;
+    bool starved; /* reported for having no descriptor left */
+};
+
+struct bide_server {
+    bide_loop *loop;
+    bide_handler *handler;
+    void *data;
+    struct bide_server_opts opts;
+    unsigned refs;
+    bool closed;
+    size_t n_connections;
+    struct bide__list connections;
+    struct bide__list waiters; /* tasks in forever and wait_closed */
+    size_t n_listeners;
+    struct listener listeners[BIDE__ADDRESSES_MAX];
+};
+
+/* One connection, in its task's memory. */
+struct connection {
+    struct bide__list node;
+    bide_server *server;
+    bide_stream *stream;
+    bide_task *task;
+};
+
+static void server_unref(bide_server *server)
+{
+    if (--server->refs > 0)
+        return;
+    bide__loop_unref(server->loop);
+    free(server);
+}
+
+static void wake_waiters(bide_server *server)
+{
+    struct bide__list *node;
+    while ((node = bide__list_pop(&server->waiters)))
+        bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
+}
+
+static bool is_full(const bide_server *server)
+{
+    return server->opts.connections_max > 0 &&
+           server->n_connections >= server->opts.connections_max;
+}
+
+static void listener_queue(struct listener *listener)
+{
+    if (listener->queued || !listener->sock)
+        return;
+    listener->queued = true;
+    bide__loop_ready(listener->server->loop, &listener->ready);
+}
+
+static void listener_settle(struct listener *listener)
+{
+    bide_server *server = listener->server;
+    if (!listener->sock || listener->op.state != BIDE__OP_IDLE)
+        return;
+    server->loop->engine->ops->sock_close(listener->sock);
+    listener->sock = NULL;
+    bide__list_remove(&listener->resource.node);
+    if (!listener->queued)
+        server_unref(server);
+}
+
+static void listener_woken(struct bide__op *op)
+{
+    struct listener *listener = bide__container(op, struct listener, op);
+    if (listener->server->closed)
+        listener_settle(listener);
+    else
+        listener_queue(listener);
+}
+
+/* The connection ends; there may be room for another one. */
+static void connection_leave(struct connection *connection)
+{
+    bide_server *server = connection->server;
+    bool was_full = is_full(server);
+    bide__list_remove(&connection->node);
+    server->n_connections--;
+    if (was_full)
+        for (size_t i = 0; i < server->n_listeners; i++)
+            if (server->listeners[i].op.state == BIDE__OP_IDLE)
+                listener_queue(&server->listeners[i]);
+    if (server->n_connections == 0)
+        wake_waiters(server);
+    server_unref(server);
+}
+
+static bool is_usual(int rc)
+{
+    return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED;
+}
+
+static int connection_main(void *data)
+{
+    struct connection *connection = data;
+    int rc = connection->server->handler(connection->stream, connection->server->data);
+    bide_close(connection->stream);
+    connection_leave(connection);
+    return is_usual(rc) ? 0 : rc;
+}
+
+static int connection_start(bide_server *server, struct bide__sock *sock)
+{
+    static const struct bide_place place = {"connection", __FILE__, "bide_serve", __LINE__};
+    bide_stream *stream;
+    int rc = bide__stream_new(server->loop, sock, &server->opts.stream, &stream);
+    if (rc < 0) {
+        server->loop->engine->ops->sock_close(sock);
+        return rc;
+    }
+    struct bide_task_opts opts = {.stack_size = server->opts.stack_size, .always_start = true};
+    struct connection connection = {.server = server, .stream = stream};
+    struct bide__coro *coro = bide__coro_new(server->loop, &place, &opts, connection_main,
+                                             &connection, sizeof connection);
+    if (!coro) {
+        bide_abort(stream);
+        bide_close(stream);
+        return -ENOMEM;
+    }
+    server->n_connections++;
+    server->refs++;
+    struct connection *kept = coro->arguments;
+    kept->task = coro->task;
+    bide__list_append(&server->connections, &kept->node);
+    bide__coro_start(coro);
+    bide_detach(coro->task);
+    return 0;
+}
+
+static void listener_starved(struct listener *listener, int error)
+{
+    char text[BIDE_ADDRESS_TEXT_SIZE];
+    if (listener->starved)
+        return;
+    listener->starved = true;
+    bide_address_print(&listener->address, text, sizeof text);
+    bide_loop_report(listener->server->loop,
+                     &(struct bide_report){.message = "server can't accept connections for now",
+                                           .error = error,
+                                           .detail = text});
+}
+
+/* Takes connections until none is left, the server is full, or it has had its share of the turn. */
+static int listener_accept(struct listener *listener)
+{
+    bide_server *server = listener->server;
+    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct bide__sock *sock;
+        if (is_full(server))
+            return 0;
+        int rc = ops->try_accept(listener->sock, &sock);
+        if (rc == 0)
+            rc = connection_start(server, sock);
+        if (rc < 0)
+            return rc;
+        listener->starved = false;
+    }
+    listener_queue(listener);
+    return 0;
+}
+
+static void listener_run(struct bide__ready *ready)
+{
+    struct listener *listener = bide__container(ready, struct listener, ready);
+    bide_server *server = listener->server;
+    listener->queued = false;
+    if (!listener->sock) {
+        server_unref(server);
+        return;
+    }
+    if (server->closed || listener->op.state != BIDE__OP_IDLE)
+        return;
+    int rc = listener_accept(listener);
+    if (rc < 0 && rc != -EAGAIN)
+        listener_starved(listener, rc);
+    if (listener->queued || is_full(server))
+        return;
+    rc = server->loop->engine->ops->accept_wait(listener->sock, &listener->op);
+    if (rc == 0)
+        listener_queue(listener);
+    else if (rc != BIDE__PENDING)
+        listener_starved(listener, rc);
+}
+
+static void listener_close(struct listener *listener)
+{
+    if (listener->op.state != BIDE__OP_IDLE)
+        listener->server->loop->engine->ops->cancel(&listener->op);
+    listener_settle(listener);
+}
+
+int bide_server_close(bide_server *server)
+{
+    if (!server)
+        return -EINVAL;
+    if (server->closed)
+        return 0;
+    server->closed = true;
+    server->refs++;
+    for (size_t i = 0; i < server->n_listeners; i++)
+        listener_close(&server->listeners[i]);
+    wake_waiters(server);
+    server_unref(server);
+    return 1;
+}
+
+static void listener_drop(struct bide__resource *resource)
+{
+    bide_server_close(bide__container(resource, struct listener, resource)->server);
+}
+
+static int listen_at(bide_server *server, const struct bide_address *address,
+                     struct bide__sock **ret_sock)
+{
+    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    const struct sockaddr *bytes = (const void *)address->bytes;
+    const int on = 1;
+    struct bide__sock *sock;
+    int rc = ops->sock_open(server->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
+    if (rc < 0)
+        return rc;
+    rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (rc == 0 && server->opts.reuse_port)
+        rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (rc == 0 && bytes->sa_family == AF_INET6)
+        rc = ops->sock_setopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (rc == 0)
+        rc = ops->sock_bind(sock, bytes, address->length);
+    if (rc == 0)
+        rc = ops->sock_listen(sock, server->opts.backlog);
+    if (rc == 0)
+        *ret_sock = sock;
+    else
+        ops->sock_close(sock);
+    return rc;
+}
+
+static int listener_add(bide_server *server, const struct bide_address *address)
+{
+    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    struct listener *listener = &server->listeners[server->n_listeners];
+    struct bide__sock *sock = NULL;
+    int rc = listen_at(server, address, &sock);
+    if (rc == 0) {
+        listener->address.length = sizeof listener->address.bytes;
+        rc = ops->sock_name(sock, false, (void *)listener->address.bytes,
+                            &listener->address.length);
+        if (rc < 0)
+            ops->sock_close(sock);
+    }
+    if (rc < 0)
+        return rc;
+    listener->op.done = listener_woken;
+    listener->ready.run = listener_run;
+    listener->resource.drop = listener_drop;
+    listener->server = server;
+    listener->sock = sock;
+    bide__list_append(&server->loop->resources, &listener->resource.node);
+    server->refs++;
+    server->n_listeners++;
+    return 0;
+}
+
+/* Listeners that were added and are not started yet. */
+static void listeners_undo(bide_server *server)
+{
+    for (; server->n_listeners > 0; server->n_listeners--)
+        listener_settle(&server->listeners[server->n_listeners - 1]);
+}
+
+static void set_port(struct bide_address *address, unsigned port)
+{
+    /* The port of either kind of address stands at the same place. */
+    _Static_assert(
+        offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "port");
+    uint16_t wire = htons((uint16_t)port);
+    memcpy(address->bytes + offsetof(struct sockaddr_in, sin_port), &wire, sizeof wire);
+}
+
+/* An address family that the machine lacks is no error if another address works. */
+static bool is_lacking(int rc)
+{
+    return rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL;
+}
+
+/* Listens on all addresses; with port 0, on the one that the first of them was given. */
+static int listeners_add(bide_server *server, struct bide_address *addresses, int n, unsigned port)
+{
+    int lacking = 0;
+    for (int i = 0; i < n; i++) {
+        if (port == 0 && server->n_listeners > 0)
+            set_port(&addresses[i], bide_address_port(&server->listeners[0].address));
+        int rc = listener_add(server, &addresses[i]);
+        if (is_lacking(rc)) {
+            lacking = rc;
+        } else if (rc < 0) {
+            char text[BIDE_ADDRESS_TEXT_SIZE];
+            bide_address_print(&addresses[i], text, sizeof text);
+            bide__detail_set(rc, "%s", text);
+            listeners_undo(server);
+            return rc;
+        }
+    }
+    return server->n_listeners > 0 ? 0 : lacking;
+}
+
+static int server_listen(bide_server *server, const char *host, unsigned port)
+{
+    struct bide_address addresses[BIDE__ADDRESSES_MAX];
+    int n = bide__resolve(host, port, server->opts.family, addresses, BIDE__ADDRESSES_MAX);
+    if (n < 0)
+        return n;
+    int rc = listeners_add(server, addresses, n, port);
+    for (int i = 0; rc == -EADDRINUSE && port == 0 && i < PORT_TRIES; i++) {
+        set_port(&addresses[0], 0);
+        rc = listeners_add(server, addresses, n, port);
+    }
+    return rc;
+}
+
+int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,
+               const struct bide_server_opts *opts, bide_server **ret_server)
+{
+    struct bide__coro *coro;
+    if (!handler || !ret_server)
+        return -EINVAL;
+    int rc = bide__suspend(&coro);
+    if (rc < 0)
+        return rc;
+    bide_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return -ENOMEM;
+    server->loop = bide__loop_ref(coro->loop);
+    server->handler = handler;
+    server->data = data;
+    server->opts = opts ? *opts : (struct bide_server_opts){0};
+    server->opts.backlog = server->opts.backlog > 0 ? server->opts.backlog : BACKLOG_DEFAULT;
+    server->refs = 1;
+    bide__list_init(&server->connections);
+    bide__list_init(&server->waiters);
+    rc = server_listen(server, host, port);
+    if (rc < 0) {
+        server_unref(server);
+        return rc;
+    }
+    for (size_t i = 0; i < server->n_listeners; i++)
+        listener_queue(&server->listeners[i]);
+    *ret_server = server;
+    return 0;
+}
+
+unsigned bide_server_port(const bide_server *server)
+{
+    return server && !server->closed ? bide_address_port(&server->listeners[0].address) : 0;
+}
+
+size_t bide_server_addresses(const bide_server *server, struct bide_address *ret_addresses,
+                             size_t size)
+{
+    if (!server || server->closed)
+        return 0;
+    for (size_t i = 0; i < server->n_listeners && i < size; i++)
+        ret_addresses[i] = server->listeners[i].address;
+    return server->n_listeners;
+}
+
+size_t bide_server_connections(const bide_server *server)
+{
+    return server ? server->n_connections : 0;
+}
+
+void bide_server_cancel(bide_server *server)
+{
+    if (!server)
+        return;
+    bide__list_each(node, &server->connections)
+        bide_cancel(bide__container(node, struct connection, node)->task);
+}
+
+static void waiter_interrupt(struct bide__coro *coro)
+{
+    bide__list_remove(&coro->waiter.node);
+    bide__wake(coro, -ECANCELED);
+}
+
+static const struct bide__wait_kind forever_wait = {.name = "server",
+                                                    .interrupt = waiter_interrupt};
+static const struct bide__wait_kind closed_wait = {.name = "server's connections",
+                                                   .interrupt = waiter_interrupt};
+
+/* Waits until the server is closed and, if `drained`, has no connection. */
+static int wait_closed(bide_server *server, bool drained, const struct bide__wait_kind *kind)
+{
+    struct bide__coro *coro;
+    int rc = bide__suspend(&coro);
+    server->refs++;
+    while (rc == 0 && !(server->closed && (!drained || server->n_connections == 0))) {
+        rc = -ECANCELED;
+        if (coro->deliver)
+            break;
+        bide__list_append(&server->waiters, &coro->waiter.node);
+        rc = bide__park(coro, kind, server);
+    }
+    server_unref(server);
+    return rc;
+}
+
+int bide_server_forever(bide_server *server)
+{
+    if (!server)
+        return -EINVAL;
+    int rc = wait_closed(server, false, &forever_wait);
+    if (rc == -ECANCELED)
+        bide_server_close(server);
+    return rc;
+}
+
+int bide_server_wait_closed(bide_server *server)
+{
+    return server ? wait_closed(server, true, &closed_wait) : -EINVAL;
+}
+
+void bide_server_free(bide_server *server)
+{
+    if (!server)
+        return;
+    bide_server_close(server);
+    server_unref(server);
+}

@@ -1,0 +1,102 @@
+/*
+ * A stream, as reading, writing and ending it share it.
+ *
+ * Invariants
+ *  - `refs` counts the owner's handle, every call that is inside the stream, and the socket: the
+ * structure goes when nobody can reach it and the socket is closed.
+ *  - The socket is closed when the stream is `ending` and neither operation is pending; nothing
+ * starts one after that.
+ *  - Output is in two buffers: `sending`, which the engine has while `send` is pending and which
+ * does not move then, and `filling`, which collects what is written meanwhile. Bytes go out in the
+ * order in which the calls had their turn.
+ *  - At most one task reads, and at most one has the turn to write.
+ */
+#ifndef BIDE_IO_STREAM_H
+#define BIDE_IO_STREAM_H
+
+#include "runtime/coro.h"
+#include "runtime/operation.h"
+
+#include <bide/stream.h>
+
+struct bide__output {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+
+struct bide_stream {
+    bide_loop *loop;
+    struct bide__sock *sock; /* NULL once closed */
+    unsigned refs;
+    int error;   /* why every new call fails: aborted or closed */
+    bool ending; /* the socket is closed as soon as no operation is pending */
+    struct bide__resource resource;
+    struct bide_stream_opts opts; /* without zeroes */
+
+    struct bide__operation recv;
+    char *in;
+    size_t in_begin, in_end, in_capacity;
+    bool reading;
+    bool eof;
+    bool skipping; /* a line was over the limit: its rest is to be skipped */
+
+    struct bide__flush flush;
+    struct bide__op send;
+    struct bide__output filling, sending;
+    struct iovec sending_iov;
+    size_t big_size;           /* what goes out from a caller's memory just now */
+    struct bide__coro *writer; /* has the turn */
+    struct bide__list writers; /* wait for it */
+    struct bide__coro
+        *room_coro; /* the writer, or who closes, waits until no more is pending than … */
+    size_t room_bytes;
+    int write_error;
+    bool torn;
+    bool eof_wanted; /* our side ends when everything is gone */
+    bool eof_sent;
+
+    bool lingering; /* closed by its owner, not by us yet */
+    bool discarding;
+    size_t discarded_bytes;
+    struct bide__timer timer;
+};
+
+/* Takes the socket on success. `opts` may be NULL. */
+int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
+                     bide_stream **ret_stream);
+
+static inline void bide__stream_ref(bide_stream *stream)
+{
+    stream->refs++;
+}
+void bide__stream_unref(bide_stream *stream);
+
+static inline const struct bide__engine_ops *bide__stream_ops(const bide_stream *stream)
+{
+    return stream->loop->engine->ops;
+}
+
+/* Closes the socket if the stream is ending and that is possible now. */
+void bide__stream_settle(bide_stream *stream);
+
+/* Bytes written and not taken by the kernel. */
+static inline size_t bide__stream_pending(const bide_stream *stream)
+{
+    return stream->filling.size + stream->sending.size + stream->big_size;
+}
+
+/* Hands what is buffered to the engine now. */
+void bide__stream_flush(bide_stream *stream);
+/* Something went out or failed: whoever waits for that goes on. */
+void bide__stream_progress(bide_stream *stream);
+/* No more output: drops what is buffered, and fails whoever writes or waits to. */
+void bide__stream_fail_output(bide_stream *stream, int error);
+/* Waits until at most `bytes` are pending: 0, why nothing goes out any more, or -ECANCELED. */
+int bide__stream_wait_room(bide_stream *stream, struct bide__coro *coro, size_t bytes);
+/* Frees the output buffers. */
+void bide__stream_output_fini(bide_stream *stream);
+/* Prepares what writing needs. */
+void bide__stream_output_init(bide_stream *stream);
+
+#endif
