@@ -110,7 +110,7 @@ class Header:
         return Declaration(kind, name, self.line_of(start), exported, comment, body, body_line)
 
     def macros(self):
-        """Runs of directives may share the comment above them; macros in lower case need their own."""
+        """A run of directives may share the comment above it; lower-case macros need their own."""
         run_comment = ""
         run_end = -1
         for match in DIRECTIVE.finditer(self.bare):
