@@ -69,7 +69,7 @@ BIDE_EXPORT int bide_loop_run_forever(bide_loop *loop);
 /*
  * Runs the loop until a task or future is done and returns its result.
  *
- * task: takes on completion; stays the caller's if the loop ends first.
+ * task: takes if it is done when this returns; otherwise it stays the caller's.
  * Returns the task's result, -BIDE_ESTOPPED if the loop was stopped before, the error of
  * bide_loop_stop_with(), or as bide_loop_run_forever(); -ENOMEM for a NULL task, -EINVAL if it is
  * another loop's. Suspends: no (it occupies the thread). Cancel: not affected. Thread: loop thread

@@ -42,6 +42,7 @@ void bide__close_tasks(bide_loop *loop)
         if (bide__loop_now_ns(loop) >= limit_ns)
             break;
         cancel_tasks(loop);
+        loop->stopping = false; /* or the loop would not wait for what the tasks wait for */
         rc = bide__loop_turn(loop);
     }
     bide__timer_cancel(loop->timers, &limit);

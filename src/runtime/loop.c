@@ -42,6 +42,7 @@ static void loop_free(bide_loop *loop)
         free(task);
     }
     free(loop->watchers);
+    loop->exception_handler = NULL; /* its data is the user's again, and handles live on */
     loop->closed = true;
     bide__loop_unref(loop);
 }
@@ -145,18 +146,23 @@ static void loop_flush(bide_loop *loop)
 int bide__loop_turn(bide_loop *loop)
 {
     int rc = poll_is_due(loop) ? loop_poll(loop) : 0;
-    bide__mailbox_collect(loop->mailbox);
+    if (bide__mailbox_filled(loop->mailbox))
+        bide__mailbox_collect(loop->mailbox);
     struct bide__ready_queue batch;
     bide__ready_take(&batch, &loop->ready);
     struct bide__ready *ready;
     unsigned n = 0;
     while ((ready = bide__ready_pop(&batch))) {
-        ready->run(ready);
+        if (ready->run == bide__coro_resume)
+            bide__coro_continue(bide__container(ready, struct bide__coro, ready));
+        else
+            ready->run(ready);
         n++;
     }
     loop->runs_unpolled += n;
     loop->runs_unclocked += n;
-    loop_flush(loop);
+    if (!bide__list_empty(&loop->flushes))
+        loop_flush(loop);
     return rc;
 }
 
@@ -226,9 +232,12 @@ int bide_loop_run_until_complete(bide_loop *loop, bide_task *task)
         rc = bide_loop_run_forever(loop);
         bide__list_remove(&until.waiter.node);
     }
-    if (rc < 0)
-        return rc;
-    return task->done ? bide__task_take(task) : -BIDE_ESTOPPED;
+    if (!task->done)
+        return rc < 0 ? rc : -BIDE_ESTOPPED;
+    if (rc == 0)
+        return bide__task_take(task);
+    bide__task_unref(task);
+    return rc;
 }
 
 void bide_loop_stop(bide_loop *loop)

@@ -47,7 +47,7 @@ int bide__run(void *main_task)
     int rc = bide__run_result(main_task);
     if (rc >= 0)
         return rc < EXIT_STATUS_MAX ? rc : EXIT_STATUS_MAX;
-    const char *detail = bide_error_detail();
+    const char *detail = bide__detail_of(rc);
     fprintf(stderr, "bide: %s%s%s\n", bide_strerror(rc), *detail ? ": " : "", detail);
     return EXIT_FAILURE;
 }
