@@ -38,8 +38,9 @@ static bool means_missing(int rc)
 int bide__engine_open(const char *name, const struct bide__engine_opts *opts,
                       struct bide__engine **ret_engine)
 {
-    if (!name)
-        name = getenv("BIDE_ENGINE");
+    if (name)
+        return open_by_name(name, opts, ret_engine);
+    name = getenv("BIDE_ENGINE");
     if (name && *name)
         return open_by_name(name, opts, ret_engine);
     int rc = open_by_name(default_engine, opts, ret_engine);

@@ -560,17 +560,15 @@ static int wait_kernel(struct epoll *epoll, int64_t timeout_ns)
 
 static int harvest(struct epoll *epoll, int64_t deadline_ns)
 {
-    int n = 0;
-    bool again;
+    int n;
     do {
         int64_t timeout_ns = wait_ns(epoll, deadline_ns);
         if (timeout_ns != 0 && !bide__wake_sleep(&epoll->wake))
             timeout_ns = 0;
-        if (timeout_ns == 0 && epoll->n_registered == 0 && bide__watch_set_empty(&epoll->watches))
-            break;
-        n = wait_kernel(epoll, timeout_ns);
-        again = n < 0 && errno == EINTR;
-    } while (again);
+        bool nothing_to_ask = timeout_ns == 0 && epoll->n_registered == 0 &&
+                              bide__watch_set_empty(&epoll->watches);
+        n = nothing_to_ask ? 0 : wait_kernel(epoll, timeout_ns);
+    } while (n < 0 && errno == EINTR);
     bide__wake_consume(&epoll->wake);
     if (n < 0)
         return -errno;

@@ -127,9 +127,12 @@ int bide__fd_connect_result(int fd)
         return -errno;
     if (rc == 0)
         return -EINPROGRESS;
-    int error = socket_option(fd, SO_ERROR);
+    int error;
+    socklen_t length = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        return -errno;
     if (error != 0)
-        return error < 0 ? -EBADF : -error;
+        return -error;
     /* Hung up without a reason: it was shut down on this side while it was connecting. */
     return state.revents & POLLHUP ? -ECONNABORTED : 0;
 }

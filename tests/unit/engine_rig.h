@@ -108,8 +108,7 @@ static inline void rig_set_blocking(int fd, bool blocking)
 /* A connected pair of the kernel's TCP sockets on loopback, both blocking. */
 static inline void rig_tcp(int fds[2])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(listener >= 0);

@@ -28,8 +28,7 @@ struct stage {
 static void stage_connect(struct stage *stage)
 {
     const struct bide__engine_ops *ops = stage->engine->ops;
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     stage->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(bind(stage->peer, (struct sockaddr *)&address, length), 0);
@@ -389,7 +388,8 @@ BIDE_TEST_SECONDS(ten_thousand_cancels_with_a_tiny_queue, 60)
     rig_close(engine);
 }
 
-/* Restarts itself in its own memory, on another socket each time, so often that generations repeat. */
+/* Restarts itself in its own memory, on another socket each time, so often that generations repeat.
+ */
 struct hopping_op {
     struct rig_op rig;
     struct rig_pair pairs[2];
@@ -554,7 +554,8 @@ BIDE_TEST(a_receive_and_a_send_are_pending_at_once)
     free(data);
 }
 
-/* However much is ready, one poll() hands out a bounded number of calls, and the rest comes next. */
+/* However much is ready, one poll() hands out a bounded number of calls, and the rest comes next.
+ */
 BIDE_TEST(one_poll_hands_out_a_bounded_batch)
 {
     struct bide__engine *engine = rig_open();
