@@ -30,7 +30,8 @@ class Declaration:
 
     @property
     def internal(self):
-        return "__" in self.name
+        """Not for users; or another header's type, named so that it need not be included."""
+        return "__" in self.name or (self.kind == "type" and not self.name.startswith("bide"))
 
 
 class Header:

@@ -57,6 +57,7 @@ static inline int bide_twice(int n)
 #define BIDE_LARGE 2
 
 void *bide__internal(void);
+struct iovec;
 #define BIDE__INTERNAL 1
 
 BIDE_END_DECLARATIONS
