@@ -17,7 +17,7 @@
 #define BIDE_FIBER_FIBER_H
 
 #include "fiber/hooks.h"
-#include "fiber/switch.h"
+#include "fiber/switch_inline.h"
 
 #include <stddef.h>
 
@@ -56,7 +56,7 @@ _Noreturn void bide__fiber_leave(struct bide__fiber *from, struct bide__fiber *t
 /* Stops `from`, which is the running one, and continues `to`, which is another. */
 static inline void bide__fiber_switch(struct bide__fiber *from, struct bide__fiber *to)
 {
-    bide__switch(&from->sp, &to->sp);
+    bide__switch_inline(&from->sp, &to->sp);
 }
 
 /* The last switch out of a fiber: `from` is never continued. */

@@ -74,7 +74,8 @@ static const struct bide__wait_kind await_wait = {
 static const struct bide__wait_kind shield_wait = {
     .name = "shield", .interrupt = shield_interrupt, .target = await_target};
 
-static int wait_done(struct bide__coro *coro, bide_task *task, const struct bide__wait_kind *kind)
+__attribute__((always_inline)) static inline int wait_done(struct bide__coro *coro, bide_task *task,
+                                                           const struct bide__wait_kind *kind)
 {
     bide_start(task);
     coro->waiter.notify = await_notify;

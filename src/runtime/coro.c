@@ -81,22 +81,11 @@ static void coro_main(void *data)
     bide__fiber_leave(&coro->fiber, &coro->loop->fiber);
 }
 
-static void coro_run(struct bide__ready *ready)
+void bide__coro_run(struct bide__ready *ready)
 {
     struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
-    bide_loop *loop = coro->loop;
-    if (loop->closing)
-        return;
-    if (!coro->begun && coro->n_cancels > 0 && !coro->always_start) {
-        bide__coro_abandon(coro);
-        return;
-    }
-    coro->begun = true;
-    loop->current = coro;
-    bide__fiber_switch(&loop->fiber, &coro->fiber);
-    loop->current = NULL;
-    if (coro->finished)
-        bide__coro_free(coro);
+    if (!coro->loop->closing)
+        bide__coro_continue(coro);
 }
 
 /* Room for the block, then for the arguments, below the stack's top; the frames begin under both.
@@ -112,55 +101,62 @@ static struct bide__coro *coro_place(struct bide__stack stack, size_t arguments_
     return (struct bide__coro *)at;
 }
 
-struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
-                                  const struct bide_task_opts *opts, int (*entry)(void *),
-                                  const void *arguments, size_t arguments_size)
+static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
+                      struct bide__stack stack, const struct bide_task_opts *opts)
 {
-    if (arguments_size > ARGUMENTS_SIZE_MAX)
-        return NULL;
-    if (!loop->stacks_armed) {
-        if (bide__overflow_arm(describe_overflow) < 0)
-            return NULL;
-        loop->stacks_armed = true;
-    }
-    bide_task *task = bide__task_new(loop, place);
-    if (!task)
-        return NULL;
-    struct bide__stack stack;
-    if (opts && opts->name && !(task->name = strdup(opts->name)))
-        goto fail;
-    if (bide__stack_get(loop->stacks, opts ? opts->stack_size : 0, &stack) < 0)
-        goto fail;
-
-    void *copy;
-    struct bide__coro *coro = coro_place(stack, arguments_size, &copy);
-    memset(coro, 0, sizeof *coro);
-    if (arguments_size > 0)
-        memcpy(copy, arguments, arguments_size);
-    coro->ready.run = coro_run;
-    coro->loop = loop;
-    coro->task = task;
+    memset(&coro->wait, 0, offsetof(struct bide__coro, fiber) - offsetof(struct bide__coro, wait));
     coro->created = true;
     coro->always_start = opts && opts->always_start;
-    coro->entry = entry;
-    coro->arguments = arguments_size > 0 ? copy : NULL;
+    coro->ready.run = bide__coro_run;
+    coro->loop = loop;
+    coro->task = task;
+    coro->scope = NULL;
     coro->stack = stack;
+    coro->scopes[0].taken = false;
+    coro->scopes[1].taken = false;
     bide__timer_init(&coro->timer, NULL);
     bide__timer_init(&coro->root.timer, NULL);
     bide__list_init(&coro->sibling);
     bide__list_init(&coro->waiter.node);
     bide__list_append(&loop->tasks, &coro->node);
     bide__scope_push(coro, &coro->root, BIDE__SCOPE_TASK);
-    bide__fiber_init(&coro->fiber, stack.low, copy, coro_main, coro);
     task->coro = coro;
     task->refs++;
-    return coro;
+}
 
-fail:
-    task->done = true;
-    task->read = true;
-    bide__task_unref(task);
-    return NULL;
+/* Before the first task of a loop. */
+static int arm(bide_loop *loop)
+{
+    int rc = bide__overflow_arm(describe_overflow);
+    loop->stacks_armed = rc == 0;
+    return rc;
+}
+
+struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
+                                  const struct bide_task_opts *opts, int (*entry)(void *),
+                                  const void *arguments, size_t arguments_size)
+{
+    if (arguments_size > ARGUMENTS_SIZE_MAX || (!loop->stacks_armed && arm(loop) < 0))
+        return NULL;
+    bide_task *task = bide__task_new(loop, place);
+    if (!task)
+        return NULL;
+    struct bide__stack stack;
+    if ((opts && opts->name && !(task->name = strdup(opts->name))) ||
+        bide__stack_get(loop->stacks, opts ? opts->stack_size : 0, &stack) < 0) {
+        task->read = true;
+        bide__task_unref(task);
+        return NULL;
+    }
+    void *copy;
+    struct bide__coro *coro = coro_place(stack, arguments_size, &copy);
+    if (arguments_size > 0)
+        memcpy(copy, arguments, arguments_size);
+    coro->entry = entry;
+    coro->arguments = copy;
+    coro_init(coro, loop, task, stack, opts);
+    bide__fiber_init(&coro->fiber, stack.low, copy, coro_main, coro);
+    return coro;
 }
 
 void bide__coro_start(struct bide__coro *coro)
@@ -175,55 +171,24 @@ void bide__coro_abandon(struct bide__coro *coro)
     bide__coro_free(coro);
 }
 
-/* Back to the loop, until coro_run() continues this task. */
-static void switch_out(struct bide__coro *coro)
+void bide__probe(struct bide__coro *coro)
 {
-    coro->n_unwaited = 0;
-    bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
     while (coro->probe) {
         coro->probe(coro);
         bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
     }
 }
 
-static int woken(struct bide__coro *coro)
+void bide__refused(struct bide__coro *coro)
 {
-    if (coro->wake_result == -ECANCELED) {
-        coro->n_refused = 1;
-        bide__scope_mark_delivered(coro);
-    }
-    return coro->wake_result;
-}
-
-int bide__park(struct bide__coro *coro, const struct bide__wait_kind *kind, void *data)
-{
-    coro->wait = kind;
-    coro->wait_data = data;
-    switch_out(coro);
-    return woken(coro);
+    coro->n_refused = 1;
+    bide__scope_mark_delivered(coro);
 }
 
 void bide__give_turn(struct bide__coro *coro)
 {
     bide__loop_ready(coro->loop, &coro->ready);
-    switch_out(coro);
-}
-
-static void turn_interrupt(struct bide__coro *coro)
-{
-    coro->wake_result = -ECANCELED;
-}
-
-static const struct bide__wait_kind turn_wait = {
-    .name = "turn", .interrupt = turn_interrupt, .queued = true};
-
-int bide__wait_turn(struct bide__coro *coro)
-{
-    coro->wait = &turn_wait;
-    coro->wake_result = 0;
-    bide__give_turn(coro);
-    coro->wait = NULL;
-    return woken(coro);
+    bide__switch_out(coro);
 }
 
 static void pause_over(struct bide__timer *timer)

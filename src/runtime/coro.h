@@ -41,9 +41,10 @@ struct bide__wait_kind {
 
 struct bide__coro {
     struct bide__ready ready;
-    struct bide__fiber fiber;
     bide_loop *loop;
     bide_task *task;
+    struct bide__scope *scope; /* the innermost */
+    /* From here to `fiber`: zeroed when a task is made. */
     const struct bide__wait_kind *wait; /* set while parked */
     void *wait_data;                    /* the kind's */
     int wake_result;
@@ -57,26 +58,74 @@ struct bide__coro {
     bool spinning; /* reported for ignoring its cancel */
     bool interrupt_queued;
     unsigned n_cancels;
-    struct bide__scope *scope; /* the innermost */
-    struct bide__scope root;
-    struct bide__scope scopes[2]; /* the first timeouts and shields; further ones are allocated */
-    struct bide__timer timer;     /* sleeping */
-    struct bide__waiter waiter;   /* awaiting one task */
+    unsigned walk_mark; /* deadlock search */
+    struct bide__coro *walk_next;
+    struct bide__coro *interrupt_next;
+    bide_group *group;
+    char *cancel_message;
+    void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
+    struct bide__fiber fiber;
+    struct bide__list node;     /* in the loop's tasks */
+    struct bide__list sibling;  /* in the group's children */
+    struct bide__waiter waiter; /* awaiting one task; its node, queueing for something */
+    struct bide__timer timer;   /* sleeping */
     int (*entry)(void *arguments);
     void *arguments;
     struct bide__stack stack;
-    struct bide__list node;    /* in the loop's tasks */
-    struct bide__list sibling; /* in the group's children */
-    bide_group *group;
-    struct bide__coro *interrupt_next;
-    char *cancel_message;
-    void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
-    unsigned walk_mark;                     /* deadlock search */
-    struct bide__coro *walk_next;
+    struct bide__scope root;
+    struct bide__scope scopes[2]; /* the first timeouts and shields; further ones are allocated */
 };
 
+/* Releases an ended task's stack, from another one. */
+void bide__coro_free(struct bide__coro *coro);
+/* Ends, with -ECANCELED, and releases a task that never began. */
+void bide__coro_abandon(struct bide__coro *coro);
+/* Runs what was to be looked at on the task's own stack, and parks it again. */
+void bide__probe(struct bide__coro *coro);
+/* A wait ended with -ECANCELED: the call that waited fails because of what is pending. */
+void bide__refused(struct bide__coro *coro);
+
+/*
+ * Back to the loop, until it continues this task. This and what calls it on the way from a
+ * suspending call is inline for the reason given in fiber/switch_inline.h.
+ */
+static inline void bide__switch_out(struct bide__coro *coro)
+{
+    coro->n_unwaited = 0;
+    bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
+    if (__builtin_expect(coro->probe != NULL, 0))
+        bide__probe(coro);
+}
+
 /* Stops the running task until bide__wake(); returns what that was given. */
-int bide__park(struct bide__coro *coro, const struct bide__wait_kind *kind, void *data);
+static inline int bide__park(struct bide__coro *coro, const struct bide__wait_kind *kind,
+                             void *data)
+{
+    coro->wait = kind;
+    coro->wait_data = data;
+    bide__switch_out(coro);
+    if (__builtin_expect(coro->wake_result == -ECANCELED, 0))
+        bide__refused(coro);
+    return coro->wake_result;
+}
+
+/* Begins or continues a task from the loop, until it switches back. */
+static inline void bide__coro_continue(struct bide__coro *coro)
+{
+    bide_loop *loop = coro->loop;
+    if (!coro->begun) {
+        if (coro->n_cancels > 0 && !coro->always_start) {
+            bide__coro_abandon(coro);
+            return;
+        }
+        coro->begun = true;
+    }
+    loop->current = coro;
+    bide__fiber_switch(&loop->fiber, &coro->fiber);
+    loop->current = NULL;
+    if (coro->finished)
+        bide__coro_free(coro);
+}
 
 /* Ends the wait of a parked task. */
 static inline void bide__wake(struct bide__coro *coro, int result)
@@ -95,9 +144,6 @@ static inline struct bide__coro *bide__coro_current(void)
 
 /* Gives up one turn; no cancel shortens that. */
 void bide__give_turn(struct bide__coro *coro);
-
-/* Gives up one turn; -ECANCELED if a cancel came meanwhile. */
-int bide__wait_turn(struct bide__coro *coro);
 
 /* The running task's suspending call fails because something pending is visible: -ECANCELED, after
  * slowing down code that ignores it. */
@@ -143,12 +189,10 @@ struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *plac
                                   const void *arguments, size_t arguments_size);
 /* Schedules the first step. */
 void bide__coro_start(struct bide__coro *coro);
+/* What the ready queue runs for a task. */
+void bide__coro_run(struct bide__ready *ready);
 /* Gives the task its result; it runs no more. */
 void bide__coro_end(struct bide__coro *coro, int result);
-/* Releases an ended task's stack, from another one. */
-void bide__coro_free(struct bide__coro *coro);
-/* Both, with -ECANCELED, for a task that never began. */
-void bide__coro_abandon(struct bide__coro *coro);
 
 /* Asks for the interruption of a task whose suspending calls are to fail now; harmless if it is not
  * parked. */

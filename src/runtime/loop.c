@@ -153,7 +153,7 @@ int bide__loop_turn(bide_loop *loop)
     struct bide__ready *ready;
     unsigned n = 0;
     while ((ready = bide__ready_pop(&batch))) {
-        if (ready->run == bide__coro_resume)
+        if (ready->run == bide__coro_run)
             bide__coro_continue(bide__container(ready, struct bide__coro, ready));
         else
             ready->run(ready);

@@ -61,8 +61,6 @@ static void collect(struct bide__mailbox *mailbox)
 
 void bide__mailbox_collect(struct bide__mailbox *mailbox)
 {
-    if (!atomic_load_explicit(&mailbox->filled, memory_order_acquire))
-        return;
     pthread_mutex_lock(&mailbox->lock);
     collect(mailbox);
     pthread_mutex_unlock(&mailbox->lock);

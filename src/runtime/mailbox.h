@@ -34,8 +34,12 @@ void bide__mailbox_unref(struct bide__mailbox *mailbox);
 /* Any thread. Queues `post` and wakes the loop: 0, or -ESHUTDOWN. */
 int bide__mailbox_post(struct bide__mailbox *mailbox, struct bide__ready *post);
 
-/* Loop thread: moves what was posted to the ready queue. */
+/* Loop thread: moves what was posted, if anything, to the ready queue. */
 void bide__mailbox_collect(struct bide__mailbox *mailbox);
+static inline bool bide__mailbox_filled(struct bide__mailbox *mailbox)
+{
+    return atomic_load_explicit(&mailbox->filled, memory_order_acquire);
+}
 /* Loop thread: no post is accepted any more; what was accepted is moved to the ready queue. */
 void bide__mailbox_refuse(struct bide__mailbox *mailbox);
 /* Refuses, and gives the loop's reference back. NULL is allowed. */

@@ -1,8 +1,6 @@
 /* Waiting for an operation of the engine; see operation.h. */
 #include "runtime/operation.h"
 
-#include "runtime/coro.h"
-
 static void operation_done(struct bide__op *op)
 {
     struct bide__operation *operation = bide__container(op, struct bide__operation, op);
@@ -18,15 +16,6 @@ void bide__operation_prepare(struct bide__operation *operation, struct bide__cor
 {
     operation->op.done = operation_done;
     operation->coro = coro;
-}
-
-int bide__operation_wait(struct bide__operation *operation, int rc,
-                         const struct bide__wait_kind *kind)
-{
-    if (rc == BIDE__PENDING)
-        return bide__park(operation->coro, kind, operation);
-    operation->coro = NULL;
-    return rc;
 }
 
 void bide__operation_interrupt(struct bide__coro *coro)

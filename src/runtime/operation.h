@@ -8,12 +8,7 @@
 #ifndef BIDE_RUNTIME_OPERATION_H
 #define BIDE_RUNTIME_OPERATION_H
 
-#include "engine/engine.h"
-
-#include <assert.h>
-
-struct bide__coro;
-struct bide__wait_kind;
+#include "runtime/coro.h"
 
 /* An operation that one task waits for. Zeroed when made. */
 struct bide__operation {
@@ -34,8 +29,14 @@ void bide__operation_prepare(struct bide__operation *operation, struct bide__cor
 /*
  * `rc` is what starting it returned. Waits if that is BIDE__PENDING, and returns the result.
  */
-int bide__operation_wait(struct bide__operation *operation, int rc,
-                         const struct bide__wait_kind *kind);
+static inline int bide__operation_wait(struct bide__operation *operation, int rc,
+                                       const struct bide__wait_kind *kind)
+{
+    if (rc == BIDE__PENDING)
+        return bide__park(operation->coro, kind, operation);
+    operation->coro = NULL;
+    return rc;
+}
 
 /* How the kinds of waits for operations are interrupted. */
 void bide__operation_interrupt(struct bide__coro *coro);

@@ -17,6 +17,24 @@ static void sleep_interrupt(struct bide__coro *coro)
 
 static const struct bide__wait_kind sleep_wait = {.name = "sleep", .interrupt = sleep_interrupt};
 
+static void turn_interrupt(struct bide__coro *coro)
+{
+    coro->wake_result = -ECANCELED;
+}
+
+static const struct bide__wait_kind turn_wait = {
+    .name = "turn", .interrupt = turn_interrupt, .queued = true};
+
+/* Gives up one turn; -ECANCELED if a cancel came meanwhile. */
+static inline int sleep_turn(struct bide__coro *coro)
+{
+    coro->wake_result = 0;
+    bide__loop_ready(coro->loop, &coro->ready);
+    int rc = bide__park(coro, &turn_wait, NULL);
+    coro->wait = NULL;
+    return rc;
+}
+
 int bide_sleep(double seconds)
 {
     struct bide__coro *coro;
@@ -26,7 +44,7 @@ int bide_sleep(double seconds)
     if (rc < 0)
         return rc;
     if (seconds <= 0)
-        return bide__wait_turn(coro);
+        return sleep_turn(coro);
     coro->timer.expired = sleep_over;
     int64_t deadline_ns = bide__deadline_ns(bide__loop_now_ns(coro->loop), seconds);
     if (deadline_ns != BIDE__NEVER)
