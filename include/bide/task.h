@@ -195,7 +195,8 @@ typedef void bide_done_callback(bide_task *task, void *data);
  * Calls back on the loop in a later turn once the task is done, in the order in which callbacks and
  * waiters were added.
  *
- * data: released by drop afterwards, or when it is removed. Returns 0, -ENOMEM, -EINVAL.
+ * data: released by drop afterwards, or when it is removed; stays the caller's on failure. Returns
+ * 0, -ENOMEM, -EINVAL, or -ESHUTDOWN on a closed loop.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_task_add_done_callback(bide_task *task, bide_done_callback *callback,
@@ -230,8 +231,8 @@ BIDE_EXPORT size_t bide_all_tasks(bide_loop *loop, bide_task **ret_tasks, size_t
  * Makes a future and the promise that sets it.
  *
  * loop: NULL for the current one. ret_promise: returns owned, to be given back with
- * bide_promise_free(). ret_future: returns owned, as a task's handle. Returns 0, -ENOMEM, or
- * -EINVAL without a loop. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * bide_promise_free(). ret_future: returns owned, as a task's handle. Returns 0, -ENOMEM, -EINVAL
+ * without a loop, or -ESHUTDOWN on a closed one. Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_future_new(bide_loop *loop, bide_promise **ret_promise,
                                 bide_future **ret_future);

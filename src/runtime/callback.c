@@ -63,6 +63,8 @@ int bide_task_remove_done_callback(bide_task *task, bide_done_callback *callback
     int n = 0;
     if (!task)
         return -EINVAL;
+    struct bide__list removed; /* first off the task's list, which the drops may change */
+    bide__list_init(&removed);
     bide__list_each(node, &task->waiters)
     {
         struct done_callback *done = bide__container(node, struct done_callback, waiter.node);
@@ -70,10 +72,15 @@ int bide_task_remove_done_callback(bide_task *task, bide_done_callback *callback
             done->data != data)
             continue;
         bide__list_remove(node);
+        bide__list_append(&removed, node);
+        n++;
+    }
+    struct bide__list *node;
+    while ((node = bide__list_pop(&removed))) {
+        struct done_callback *done = bide__container(node, struct done_callback, waiter.node);
         if (done->drop)
             done->drop(done->data);
         free(done);
-        n++;
     }
     return n;
 }

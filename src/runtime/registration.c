@@ -14,9 +14,10 @@ static void registration_queue(struct bide__registration *registration)
 
 static void registration_drop(struct bide__registration *registration)
 {
-    if (registration->drop)
-        registration->drop(registration->data);
+    bide_drop *drop = registration->drop;
     registration->drop = NULL;
+    if (drop)
+        drop(registration->data);
 }
 
 static void registration_run(struct bide__ready *ready)

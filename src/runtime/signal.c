@@ -55,8 +55,9 @@ int bide_loop_add_signal_handler(bide_loop *loop, int signo, bide_callback *call
         return -ENOMEM;
     struct bide__signal_handler *handler = *handler_of(loop, signo);
     if (handler) {
-        bide__registration_remove(handler->registration);
+        struct bide__registration *former = handler->registration;
         handler->registration = registration;
+        bide__registration_remove(former); /* last: its drop may change the list */
         return 0;
     }
     rc = handler_new(loop, signo, registration);

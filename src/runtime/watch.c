@@ -95,8 +95,9 @@ static int add(bide_loop *loop, int fd, int side, bide_callback *callback, void 
         rc = loop->engine->ops->watch_set(watcher->watch,
                                           watcher_events(watcher) | side_events[side]);
         if (rc == 0) {
-            bide__registration_remove(watcher->sides[side]);
+            struct bide__registration *former = watcher->sides[side];
             watcher->sides[side] = registration;
+            bide__registration_remove(former); /* last: its drop may change the table */
         }
     }
     if (rc < 0)
