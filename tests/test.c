@@ -33,6 +33,7 @@
 #endif
 
 #define STATUS_TIMED_OUT (-1)
+#define EXIT_SKIPPED 77
 
 static struct test_case *cases;
 static struct test_case **cases_end = &cases;
@@ -54,6 +55,12 @@ void test_fail(const char *file, int line, const char *format, ...)
     fprintf(stderr, "%s:%d: %s\n", file, line, text);
     fflush(stderr);
     _exit(1);
+}
+
+void test_skip(const char *reason)
+{
+    fprintf(stderr, "%s\n", reason);
+    _exit(EXIT_SKIPPED);
 }
 
 void test_check_int(const char *file, int line, const char *what, long long actual,
@@ -232,6 +239,18 @@ static int run_case(const struct test_case *test, int seconds, int output)
     return status;
 }
 
+/* The last thing that a skipped case wrote is its reason. */
+static void print_reason(int output)
+{
+    char reason[200] = "";
+    off_t size = lseek(output, 0, SEEK_END);
+    off_t start = size < (off_t)sizeof(reason) ? 0 : size - (off_t)sizeof(reason) + 1;
+    if (pread(output, reason, sizeof(reason) - 1, start) <= 0)
+        return;
+    reason[strcspn(reason, "\n")] = '\0';
+    printf(" # SKIP %s", reason);
+}
+
 static void print_as_comment(int output)
 {
     char chunk[1024];
@@ -253,8 +272,13 @@ static void print_as_comment(int output)
 
 static bool report(const struct test_case *test, int number, int status, int seconds, int output)
 {
-    bool passed = status == 0;
-    printf("%s %d - %s\n", passed ? "ok" : "not ok", number, test->name);
+    bool skipped = status != STATUS_TIMED_OUT && WIFEXITED(status) &&
+                   WEXITSTATUS(status) == EXIT_SKIPPED;
+    bool passed = status == 0 || skipped;
+    printf("%s %d - %s", passed ? "ok" : "not ok", number, test->name);
+    if (skipped)
+        print_reason(output);
+    putchar('\n');
     if (!passed) {
         print_as_comment(output);
         if (status == STATUS_TIMED_OUT)

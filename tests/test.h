@@ -68,6 +68,13 @@ int test_run(char **names);
 #define CHECK_CONTAINS(text, part) test_check_contains(__FILE__, __LINE__, #text, (text), (part))
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
+/*
+ * Ends the case as skipped, for what this machine cannot do at all (a system call that an emulator
+ * does not know), never for what fails. The summary counts it.
+ */
+#define SKIP(reason) test_skip(reason)
+_Noreturn void test_skip(const char *reason);
+
 _Noreturn void test_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void test_check_int(const char *file, int line, const char *what, long long actual,

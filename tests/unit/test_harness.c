@@ -123,6 +123,12 @@ BIDE_TEST(inner_failure)
     CHECK(!is_inner());
 }
 
+BIDE_TEST(inner_skip)
+{
+    if (is_inner())
+        SKIP("there is none");
+}
+
 static void run_inner(void *argument)
 {
     char *names[] = {argument, NULL};
@@ -138,7 +144,7 @@ static int judge(const char *case_name, char *output, size_t size)
     return WEXITSTATUS(test_child(run_inner, name, output, size));
 }
 
-BIDE_TEST(the_runner_reports_hang_crash_and_failure)
+BIDE_TEST(the_runner_reports_hang_crash_failure_and_skip)
 {
     char output[1024];
     CHECK_INT(judge("inner_hang", output, sizeof(output)), 1);
@@ -147,6 +153,8 @@ BIDE_TEST(the_runner_reports_hang_crash_and_failure)
     CHECK_CONTAINS(output, "not ok 1 - inner_crash\n# killed by signal 9");
     CHECK_INT(judge("inner_failure", output, sizeof(output)), 1);
     CHECK_CONTAINS(output, "# exit status 1");
+    CHECK_INT(judge("inner_skip", output, sizeof(output)), 0);
+    CHECK_STR(output, "ok 1 - inner_skip # SKIP there is none\n1..1\n");
     CHECK_INT(judge("seeded_numbers_repeat", output, sizeof(output)), 0);
     CHECK_STR(output, "ok 1 - seeded_numbers_repeat\n1..1\n");
     CHECK_INT(judge("no_such_case", output, sizeof(output)), 2);
