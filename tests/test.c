@@ -239,16 +239,18 @@ static int run_case(const struct test_case *test, int seconds, int output)
     return status;
 }
 
-/* The last thing that a skipped case wrote is its reason. */
+/* The last line that a skipped case wrote is its reason. */
 static void print_reason(int output)
 {
-    char reason[200] = "";
+    char tail[200] = "";
     off_t size = lseek(output, 0, SEEK_END);
-    off_t start = size < (off_t)sizeof(reason) ? 0 : size - (off_t)sizeof(reason) + 1;
-    if (pread(output, reason, sizeof(reason) - 1, start) <= 0)
+    off_t start = size < (off_t)sizeof(tail) ? 0 : size - (off_t)sizeof(tail) + 1;
+    ssize_t n = pread(output, tail, sizeof(tail) - 1, start);
+    if (n <= 0)
         return;
-    reason[strcspn(reason, "\n")] = '\0';
-    printf(" # SKIP %s", reason);
+    tail[n - 1] = '\0'; /* the newline */
+    const char *line = strrchr(tail, '\n');
+    printf(" # SKIP %s", line ? line + 1 : tail);
 }
 
 static void print_as_comment(int output)
