@@ -7,8 +7,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/un.h>
 
 static struct bide__sock *accept_one(struct bide__sock *listener)
 {
@@ -270,7 +268,7 @@ BIDE_TEST(messages_with_descriptors_do_not_hide_what_follows)
         union {
             char space[CMSG_SPACE(sizeof(int))];
             struct cmsghdr align;
-        } control;
+        } control = {.space = {0}};
         struct msghdr message = {.msg_iov = &iov,
                                  .msg_iovlen = 1,
                                  .msg_control = &control,
@@ -529,104 +527,6 @@ BIDE_TEST(connections_are_accepted_in_order_of_arrival)
     }
     CHECK_INT(ops->try_accept(listener, &sock), -EAGAIN);
     ops->sock_close(listener);
-    rig_close(engine);
-}
-
-static void limit_fds(rlim_t n)
-{
-    struct rlimit limit;
-    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = n;
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-static void exhaust_fds(void)
-{
-    limit_fds(100);
-    while (dup(0) >= 0)
-        ;
-    CHECK_INT(errno, EMFILE);
-}
-
-BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
-{
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
-    struct sockaddr_storage address;
-    socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
-    struct rig_op wait;
-    rig_op_init(&wait);
-    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
-    struct rig_pair spare = rig_tcp_pair(engine);
-    exhaust_fds();
-
-    struct bide__sock *sock = NULL;
-    CHECK_INT(rig_result(engine, &wait, ops->accept_wait(listener, &wait.op)), 0);
-    CHECK_INT(ops->try_accept(listener, &sock), -EMFILE);
-    int64_t start_ns = ops->now_ns(engine);
-    int n_tries = 0;
-    while (ops->now_ns(engine) <
-           start_ns + SECOND_NS / 2) { /* trying again and again costs little */
-        int rc = ops->accept_wait(listener, &wait.op);
-        CHECK_INT(rc, BIDE__PENDING);
-        rig_end(engine, &wait);
-        CHECK_INT(wait.result, 0);
-        CHECK_INT(ops->try_accept(listener, &sock), -EMFILE);
-        n_tries++;
-    }
-    CHECK_RANGE(n_tries, 1, 50);
-
-    int n_before = wait.n_ends;
-    CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE__PENDING);
-    rig_pair_close(&spare);
-    rig_turn_until(engine, &wait.n_ends, n_before + 1);
-    CHECK_INT(wait.result, 0);
-    CHECK_INT(ops->try_accept(listener, &sock), 0);
-    rig_write(client, "hello", 5);
-    char got[5];
-    rig_recv_exactly(sock, got, 5);
-    ops->sock_close(sock);
-    ops->sock_close(listener);
-    close(client);
-    rig_close(engine);
-}
-
-BIDE_TEST(a_listener_at_rest_can_be_cancelled)
-{
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
-    struct sockaddr_storage address;
-    socklen_t length;
-    struct bide__sock *listeners[3];
-    struct rig_op waits[3];
-    int clients[3];
-    for (int i = 0; i < 3; i++) {
-        listeners[i] = rig_listen(engine, AF_INET, 64, &address, &length);
-        rig_op_init(&waits[i]);
-        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        CHECK_INT(connect(clients[i], (struct sockaddr *)&address, length), 0);
-    }
-    exhaust_fds();
-    for (int i = 0; i < 3; i++) {
-        struct bide__sock *sock;
-        CHECK_INT(rig_result(engine, &waits[i], ops->accept_wait(listeners[i], &waits[i].op)), 0);
-        CHECK_INT(ops->try_accept(listeners[i], &sock), -EMFILE);
-        waits[i].n_ends = 0;
-        CHECK_INT(ops->accept_wait(listeners[i], &waits[i].op), BIDE__PENDING);
-    }
-    ops->cancel(&waits[1].op);
-    rig_turn_until(engine, &waits[1].n_ends, 1);
-    CHECK_INT(waits[1].result, -ECANCELED);
-    ops->sock_close(listeners[1]); /* frees a descriptor, which ends the rest of the others */
-    for (int i = 0; i < 3; i += 2) {
-        rig_turn_until(engine, &waits[i].n_ends, 1);
-        CHECK_INT(waits[i].result, 0);
-        ops->sock_close(listeners[i]);
-    }
-    for (int i = 0; i < 3; i++)
-        close(clients[i]);
     rig_close(engine);
 }
 

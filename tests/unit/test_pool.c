@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -123,46 +124,31 @@ static void reap_until_done(struct fake_engine *fake, struct bide__pool *pool, s
     }
 }
 
-/* Threads of this process, the calling one included. */
+/* The pool's threads, which are known by their names. */
 static int count_threads(void)
 {
     DIR *folder = opendir("/proc/self/task");
     CHECK(folder);
     int n = 0;
-    for (const struct dirent *entry; (entry = readdir(folder));)
-        n += entry->d_name[0] != '.';
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        char path[300];
+        char name[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (!file)
+            continue; /* or it has ended by now */
+        n += fgets(name, sizeof(name), file) && strncmp(name, "bide-", 5) == 0;
+        fclose(file);
+    }
     closedir(folder);
     return n;
 }
 
-static void *nothing(void *argument)
-{
-    return argument;
-}
-
-/* How many threads there are without the pool's; a sanitizer starts one of its own with the first.
- */
-static int count_other_threads(void)
-{
-    pthread_t thread;
-    CHECK_INT(pthread_create(&thread, NULL, nothing, NULL), 0);
-    CHECK_INT(pthread_join(thread, NULL), 0);
-    int n;
-    int previous;
-    do { /* one that was joined stays visible for a moment */
-        previous = count_threads();
-        sched_yield();
-        n = count_threads();
-    } while (n != previous || n > 2);
-    return n;
-}
-
 /* A thread that has ended is still counted for a moment; one that has not hangs the test. */
-static void await_threads(int n)
+static void await_no_threads(void)
 {
-    while (count_threads() > n)
+    while (count_threads() > 0)
         sched_yield();
-    CHECK_INT(count_threads(), n);
 }
 
 static struct bide__pool *pool_open(struct fake_engine *fake, unsigned user_threads_max)
@@ -193,9 +179,8 @@ BIDE_TEST(jobs_run_elsewhere_and_end_here)
 BIDE_TEST(threads_start_when_they_are_needed_and_are_used_again)
 {
     struct fake_engine *fake = fake_new();
-    int n_before = count_other_threads();
     struct bide__pool *pool = pool_open(fake, 4);
-    CHECK_INT(count_threads(), n_before);
+    CHECK_INT(count_threads(), 0);
     sem_t started;
     sem_t gate;
     CHECK_INT(sem_init(&started, 0, 0), 0);
@@ -208,15 +193,15 @@ BIDE_TEST(threads_start_when_they_are_needed_and_are_used_again)
         CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE__LANE_USER), 0);
         if (i < 4)
             sem_wait_through(&started);
-        CHECK_INT(count_threads(), n_before + (i < 4 ? i + 1 : 4));
+        CHECK_INT(count_threads(), i < 4 ? i + 1 : 4);
     }
     for (int i = 0; i < 6; i++)
         sem_post(&gate);
     for (int i = 0; i < 6; i++)
         reap_until_done(fake, pool, &works[i]);
-    CHECK_INT(count_threads(), n_before + 4);
+    CHECK_INT(count_threads(), 4);
     bide__pool_close(pool, SECOND_NS);
-    await_threads(n_before);
+    await_no_threads();
     fake_free(fake);
 }
 
@@ -417,7 +402,6 @@ BIDE_TEST(done_may_abandon_a_job_that_would_be_next)
 
 BIDE_TEST(closing_waits_for_what_runs_and_drops_the_rest)
 {
-    int n_threads = count_other_threads();
     struct held held;
     held_open(&held);
     struct work finished;
@@ -432,7 +416,7 @@ BIDE_TEST(closing_waits_for_what_runs_and_drops_the_rest)
     check_ends(&finished, 1, 0, 1);
     check_ends(&held.holder, 1, 0, 1);
     check_ends(&queued, 0, 0, 1);
-    await_threads(n_threads);
+    await_no_threads();
     fake_free(held.fake);
 }
 
@@ -447,7 +431,6 @@ static int64_t now_ns(void)
  */
 static void outlast_close(enum bide__lane lane, int64_t join_ns)
 {
-    int n_threads = count_other_threads();
     struct fake_engine *fake = fake_new();
     struct bide__pool *pool = pool_open(fake, 2);
     sem_t started;
@@ -478,7 +461,7 @@ static void outlast_close(enum bide__lane lane, int64_t join_ns)
         sem_wait_through(&dropped);
     for (int i = 0; i < 2; i++)
         check_ends(&works[i], 1, 0, 1);
-    await_threads(n_threads);
+    await_no_threads();
 }
 
 BIDE_TEST(a_job_that_hangs_outlasts_the_close)
