@@ -22,9 +22,10 @@ static int connect_one(struct bide__coro *coro, struct connecting *connecting,
     const struct bide__engine_ops *ops = coro->loop->engine->ops;
     const struct sockaddr *bytes = (const void *)address->bytes;
     struct bide__sock *sock;
-    if (coro->deliver)
-        return -ECANCELED;
-    int rc = ops->sock_open(coro->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
+    int rc = bide__cancel_check(coro);
+    if (rc < 0)
+        return rc;
+    rc = ops->sock_open(coro->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
     if (rc < 0)
         return rc;
     bide__operation_prepare(&connecting->operation, coro);

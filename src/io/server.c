@@ -433,8 +433,8 @@ static int wait_closed(bide_server *server, bool drained, const struct bide__wai
     int rc = bide__suspend(&coro);
     server->refs++;
     while (rc == 0 && !(server->closed && (!drained || server->n_connections == 0))) {
-        rc = -ECANCELED;
-        if (coro->deliver)
+        rc = bide__cancel_check(coro);
+        if (rc < 0)
             break;
         bide__list_append(&server->waiters, &coro->waiter.node);
         rc = bide__park(coro, kind, server);

@@ -116,8 +116,10 @@ static void stream_end(bide_stream *stream)
 
 void bide__stream_settle(bide_stream *stream)
 {
-    if (stream->lingering && !stream->ending)
-        background_go_on(stream);
+    if (stream->lingering && !stream->ending) {
+        background_go_on(stream); /* the stream may be gone now */
+        return;
+    }
     if (!stream->ending || !stream->sock || bide__operation_pending(&stream->recv) ||
         stream->send.state != BIDE__OP_IDLE)
         return;
@@ -187,26 +189,35 @@ static void discard_more(struct bide__op *op)
     bide__stream_settle(bide__container(op, bide_stream, recv.op));
 }
 
+/* The peer learns that nothing more comes, and has a while to end as well. */
+static void discard_begin(bide_stream *stream)
+{
+    bide__timer_cancel(stream->loop->timers, &stream->timer);
+    bide__timer_set(stream->loop->timers, &stream->timer,
+                    bide__loop_now_ns(stream->loop) + DISCARD_NS);
+    bide__stream_ops(stream)->sock_shutdown(stream->sock, SHUT_WR);
+    stream->recv.op.done = discard_more;
+}
+
 /* Everything is flushed: ends at once, or discards until the peer has ended. */
 static void part(bide_stream *stream)
 {
-    bool was_discarding = stream->discarding;
-    stream->discarding = stream->discarding || stream->in_end > stream->in_begin;
-    int rc = stream->eof ? 0 : discard(stream);
-    if (rc != -EAGAIN || !stream->discarding) {
-        stream_end(stream);
-        return;
+    bool begun = stream->discarding;
+    stream->discarding = begun || stream->in_end > stream->in_begin;
+    for (;;) {
+        int rc = stream->eof ? 0 : discard(stream);
+        if (rc != -EAGAIN || !stream->discarding)
+            break;
+        if (!begun)
+            discard_begin(stream);
+        begun = true;
+        rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
+        if (rc == BIDE__PENDING)
+            return;
+        if (rc < 0)
+            break;
     }
-    if (!was_discarding) {
-        bide__timer_cancel(stream->loop->timers, &stream->timer);
-        bide__timer_set(stream->loop->timers, &stream->timer,
-                        bide__loop_now_ns(stream->loop) + DISCARD_NS);
-        bide__stream_ops(stream)->sock_shutdown(stream->sock, SHUT_WR);
-    }
-    stream->recv.op.done = discard_more;
-    rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
-    if (rc != BIDE__PENDING)
-        stream_end(stream);
+    stream_end(stream);
 }
 
 static bool is_broken(const bide_stream *stream)

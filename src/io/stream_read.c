@@ -35,6 +35,8 @@ static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
 static int read_end(bide_stream *stream, int rc)
 {
     stream->reading = false;
+    if (rc > 0) /* who goes on by bytes takes over from where the skipping stopped */
+        stream->skipping = false;
     if (stream->error < 0 && rc < 0)
         rc = stream->error;
     bide__stream_unref(stream);
@@ -46,10 +48,11 @@ static int wait_readable(bide_stream *stream, struct bide__coro *coro)
 {
     if (stream->error < 0)
         return stream->error;
-    if (coro->deliver)
-        return -ECANCELED;
+    int rc = bide__cancel_check(coro);
+    if (rc < 0)
+        return rc;
     bide__operation_prepare(&stream->recv, coro);
-    int rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
+    rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
     rc = bide__operation_wait(&stream->recv, rc, &recv_wait);
     return stream->error < 0 ? stream->error : rc;
 }

@@ -188,11 +188,12 @@ int bide__stream_wait_room(bide_stream *stream, struct bide__coro *coro, size_t 
             return output_broken(stream);
         if (bide__stream_pending(stream) <= bytes)
             return 0;
-        if (coro->deliver)
-            return -ECANCELED;
+        int rc = bide__cancel_check(coro);
+        if (rc < 0)
+            return rc;
         stream->room_coro = coro;
         stream->room_bytes = bytes;
-        int rc = bide__park(coro, &room_wait, stream);
+        rc = bide__park(coro, &room_wait, stream);
         if (rc < 0)
             return rc;
     }
@@ -286,7 +287,9 @@ static int write_big(bide_stream *stream, struct bide__coro *coro, const struct 
     int sent = 0;
     for (int count; sent < n; sent += count) {
         count = n - sent < PIECES_MAX ? n - sent : PIECES_MAX;
-        int rc = coro->deliver ? -ECANCELED : big_send(stream, coro, pieces + sent, count);
+        int rc = bide__cancel_check(coro);
+        if (rc == 0)
+            rc = big_send(stream, coro, pieces + sent, count);
         if (rc < 0) {
             stream->torn = stream->torn || sent > 0;
             return rc;

@@ -169,6 +169,15 @@ static inline int bide__suspend(struct bide__coro **ret_coro)
     return 0;
 }
 
+/* Between two waits of one call: 0, or -ECANCELED if a cancel came on the way. */
+static inline int bide__cancel_check(struct bide__coro *coro)
+{
+    if (!coro->deliver)
+        return 0;
+    bide__refused(coro);
+    return -ECANCELED;
+}
+
 /* The same for a join, which does not fail because of a cancel: it hands it on with
  * bide__join_interrupt(). */
 static inline int bide__join(struct bide__coro **ret_coro)
