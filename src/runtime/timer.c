@@ -150,10 +150,10 @@ static void place(struct bide__timers *timers, struct bide__timer *timer)
     unsigned level = (63 - (unsigned)__builtin_clzll(difference | 1)) / GROUP_BITS;
     unsigned index = (unsigned)(tick >> (level * GROUP_BITS)) % SLOTS;
     struct bide__list *list = &timers->lists[level * SLOTS + index];
-    if (difference == 0)
-        timers->tick_sorted = bide__list_empty(list) ||
-                              (timers->tick_sorted &&
-                               deadline_of(list->prev) <= timer->deadline_ns);
+    if (difference == 0 && bide__list_empty(list))
+        timers->tick_sorted = true;
+    else if (difference == 0 && deadline_of(list->prev) > timer->deadline_ns)
+        timers->tick_sorted = false;
     bide__list_append(list, &timer->node);
     timers->slots[level] |= UINT64_C(1) << index;
     timers->levels |= UINT32_C(1) << level;

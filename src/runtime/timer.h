@@ -49,9 +49,9 @@ void bide__timer_set(struct bide__timers *timers, struct bide__timer *timer, int
 void bide__timer_cancel(struct bide__timers *timers, struct bide__timer *timer);
 
 /*
- * When expire() should be called next: never later than the first deadline, exactly then if no more
- * than 16 timers are set, else perhaps earlier, but after the last expiry as long as nothing is
- * due; INT64_MAX if no timer is set.
+ * When expire() should be called next: never later than the first deadline; as a rule exactly then,
+ * but where many timers are near each other it may be earlier, though after the last expiry as long
+ * as nothing is due. INT64_MAX if no timer is set.
  */
 int64_t bide__timers_next_ns(struct bide__timers *timers);
 
