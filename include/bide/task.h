@@ -85,8 +85,8 @@ BIDE_EXPORT int bide_start(bide_task *task);
 BIDE_EXPORT int bide_cancel(bide_task *task);
 
 /*
- * Like bide_cancel(), with words that say why; who joins the task finds them in
- * bide_error_detail().
+ * Like bide_cancel(), with words that say why; the task and who joins it find them in
+ * bide_error_detail(). They go with the request if it is taken back before it is delivered.
  *
  * message: copied; NULL for none. Returns as bide_cancel(), or -ENOMEM (then nothing was asked).
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
@@ -232,7 +232,8 @@ BIDE_EXPORT size_t bide_all_tasks(bide_loop *loop, bide_task **ret_tasks, size_t
  *
  * loop: NULL for the current one. ret_promise: returns owned, to be given back with
  * bide_promise_free(). ret_future: returns owned, as a task's handle. Returns 0, -ENOMEM, -EINVAL
- * without a loop, or -ESHUTDOWN on a closed one. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * without a loop, or -ESHUTDOWN on a closed one. Suspends: no. Cancel: not affected. Thread: loop
+ * thread only.
  */
 BIDE_EXPORT int bide_future_new(bide_loop *loop, bide_promise **ret_promise,
                                 bide_future **ret_future);

@@ -84,6 +84,8 @@ int bide_uncancel(bide_task *task)
     if (--coro->n_cancels == 0) {
         coro->root.pending = false;
         coro->root.delivered = false;
+        free(coro->cancel_message);
+        coro->cancel_message = NULL;
         bide__scope_refresh(coro);
     }
     return (int)coro->n_cancels;

@@ -107,15 +107,21 @@ static void many_free(struct many *many)
 static void many_cancel_all(struct many *many)
 {
     many->interrupted = true;
-    bide__scope_mark_delivered(many->coro);
     for (size_t i = 0; i < many->n; i++)
         if (many->tasks[i])
             bide_cancel(many->tasks[i]);
 }
 
+/* Hands the caller's cancel on. */
+static void many_hand_on(struct many *many)
+{
+    bide__scope_mark_delivered(many->coro);
+    many_cancel_all(many);
+}
+
 static void gather_interrupt(struct bide__coro *coro)
 {
-    many_cancel_all(coro->wait_data);
+    many_hand_on(coro->wait_data);
 }
 
 static void wait_interrupt(struct bide__coro *coro)
@@ -125,6 +131,9 @@ static void wait_interrupt(struct bide__coro *coro)
 
 static const struct bide__wait_kind gather_wait = {
     .name = "gather", .interrupt = gather_interrupt, .target = many_target};
+/* A cancel changes nothing: the tasks were asked to end already. */
+static const struct bide__wait_kind cancel_join_wait = {.name = "cancel_join",
+                                                        .target = many_target};
 static const struct bide__wait_kind wait_wait = {
     .name = "wait", .interrupt = wait_interrupt, .target = many_target};
 
@@ -179,7 +188,7 @@ static int gather(bide_task **tasks, size_t n, int *results, bool (*enough)(cons
     if (rc < 0)
         return rc;
     if (many->n_left > 0 && coro->deliver)
-        many_cancel_all(many);
+        many_hand_on(many);
     if (many->n_left > 0 && (many->interrupted || !enough(many)))
         bide__park(coro, &gather_wait, many);
     int first_error = enough == enough_error ? many->first_error : 0;
@@ -213,7 +222,7 @@ int bide_cancel_join(bide_task **tasks, size_t n)
         return rc;
     many_cancel_all(many);
     if (many->n_left > 0)
-        bide__park(coro, &gather_wait, many);
+        bide__park(coro, &cancel_join_wait, many);
     many_free(many);
     for (size_t i = 0; i < n; i++)
         if (tasks[i])

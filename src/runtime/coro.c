@@ -179,10 +179,20 @@ void bide__probe(struct bide__coro *coro)
     }
 }
 
+/* The running task is told of what is pending; a cancel's words come with it. */
+static void deliver(struct bide__coro *coro)
+{
+    bide__scope_mark_delivered(coro);
+    if (coro->root.delivered && coro->cancel_message) {
+        bide__detail_take(-ECANCELED, coro->cancel_message);
+        coro->cancel_message = NULL;
+    }
+}
+
 void bide__refused(struct bide__coro *coro)
 {
     coro->n_refused = 1;
-    bide__scope_mark_delivered(coro);
+    deliver(coro);
 }
 
 void bide__give_turn(struct bide__coro *coro)
@@ -215,9 +225,5 @@ void bide__refuse(struct bide__coro *coro)
     } else if (coro->n_refused >= REFUSED_GIVES_TURN) {
         bide__give_turn(coro);
     }
-    bide__scope_mark_delivered(coro);
-    if (coro->root.pending && coro->cancel_message) {
-        bide__detail_take(-ECANCELED, coro->cancel_message);
-        coro->cancel_message = NULL;
-    }
+    deliver(coro);
 }

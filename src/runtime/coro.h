@@ -31,7 +31,8 @@ struct bide__wait_kind {
     const char *name; /* for people: "sleep", "recv" */
     /*
      * A cancel reached the waiting task. Ends the wait now, with bide__wake(), or sees to it that
-     * it ends soon; or hands the cancel on. NULL: the wait ends by itself shortly.
+     * it ends soon; or hands the cancel on. NULL: the wait ends by itself, or what it waits for was
+     * asked to end already.
      */
     void (*interrupt)(struct bide__coro *coro);
     /* The n-th task that it waits for, NULL behind the last. NULL: it does not wait for tasks. */
