@@ -56,15 +56,15 @@ struct sock {
     struct bide__sock base;
     struct bide__op *ops[OP_KINDS];
     uint32_t slot;
-    uint32_t closes_seen; /* resting: the engine's count of them at that time */
-    unsigned traits;      /* enum bide__fd_traits */
-    int lost;             /* why the connection went down, if a call was told */
+    uint8_t traits; /* enum bide__fd_traits */
     bool registered;
     bool readable;
     bool writable;
-    bool uneven;  /* the end, an error or urgent data came: a short read proves nothing any more */
-    bool resting; /* a listener that found no descriptor or memory for a connection */
+    bool uneven; /* the end, an error or urgent data came: a short read proves nothing any more */
     bool adopted;
+    bool resting;         /* a listener that found no descriptor or memory for a connection */
+    uint32_t closes_seen; /* resting: the engine's count of them at that time */
+    int lost;             /* why the connection went down, if a call was told */
     struct sock *next_cached;
 };
 
@@ -187,7 +187,7 @@ static void release(struct epoll *epoll, struct sock *sock)
 static void furnish(struct sock *sock, int fd, unsigned traits)
 {
     sock->base.fd = fd;
-    sock->traits = traits;
+    sock->traits = (uint8_t)traits;
     sock->readable = true;
     sock->writable = true;
 }
@@ -249,7 +249,7 @@ static int epoll_sock_setopt(struct bide__sock *base, int level, int name, const
     int rc = bide__socket_setopt(base, level, name, value, length);
     if (rc == 0 && level == SOL_TCP &&
         name == TCP_ULP) /* TLS in the kernel: records are boundaries */
-        sock_of(base)->traits &= ~(unsigned)BIDE__FD_TCP;
+        sock_of(base)->traits &= (uint8_t)~BIDE__FD_TCP;
     return rc;
 }
 
@@ -309,7 +309,7 @@ static int op_await(struct sock *sock, struct bide__op *op, enum op_kind kind)
 static bool input_ready(struct sock *sock)
 {
     if (sock->registered && sock->readable)
-        sock->readable = bide__fd_ready(sock->base.fd, POLLIN | POLLPRI | POLLRDHUP);
+        sock->readable = bide__fd_ready(sock->base.fd, POLLIN | POLLRDHUP);
     return sock->registered && sock->readable;
 }
 
@@ -464,11 +464,9 @@ static void epoll_cancel(struct bide__op *op)
 
 /* The wait */
 
-static void apply_input(struct epoll *epoll, struct sock *sock, uint32_t mask)
+static void apply_input(struct epoll *epoll, struct sock *sock)
 {
     sock->readable = true;
-    if (mask & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        sock->uneven = true;
     if (sock->ops[OP_RECV])
         op_finish(epoll, sock->ops[OP_RECV], 0);
     if (sock->ops[OP_ACCEPT] && !sock->ops[OP_ACCEPT]->link)
@@ -504,8 +502,10 @@ static void apply(struct epoll *epoll, const struct epoll_event *event)
     if (!slot->sock || slot->serial != event->data.u64 >> 32)
         return;
     uint32_t mask = event->events;
-    if (mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        apply_input(epoll, slot->sock, mask);
+    if (mask & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        slot->sock->uneven = true;
+    if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        apply_input(epoll, slot->sock);
     if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         apply_output(epoll, slot->sock);
 }

@@ -254,6 +254,26 @@ BIDE_TEST(urgent_data_does_not_hide_what_follows)
     rig_close(engine);
 }
 
+BIDE_TEST(an_urgent_byte_alone_is_no_input)
+{
+    struct bide__engine *engine = rig_open();
+    struct rig_pair pair = rig_tcp_pair(engine);
+    struct rig_op wait;
+    rig_op_init(&wait);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    rig_settle(engine);
+    CHECK_INT(send(pair.peer, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    rig_settle(engine);
+    CHECK_INT(wait.n_ends, 0);
+    rig_write(pair.peer, "x", 1);
+    rig_end(engine, &wait);
+    char got[8];
+    CHECK_INT(engine->ops->try_recv(pair.sock, got, sizeof(got)), 1);
+    CHECK_INT(got[0], 'x');
+    rig_pair_close(&pair);
+    rig_close(engine);
+}
+
 /* A stream of a Unix socket stops at each message that carries a descriptor. */
 BIDE_TEST(messages_with_descriptors_do_not_hide_what_follows)
 {
