@@ -21,6 +21,8 @@ bool bide__waits_for(bide_task *task, struct bide__coro *coro)
 {
     static _Thread_local unsigned mark;
     struct bide__coro *pending = NULL;
+    if (!task->coro || (task->coro != coro && !(task->coro->wait && task->coro->wait->target)))
+        return false;
     mark++;
     visit(task, mark, &pending);
     while (pending) {
