@@ -53,8 +53,10 @@ BIDE_EXPORT size_t bide_group_size(const bide_group *group);
  *
  * group: takes. rc: what the body came to; a negative one cancels the children first.
  * Returns the first failure, the body's or a child's (a child that was cancelled is none);
- * otherwise rc. bide_error_detail() names every child that failed. Suspends: yes, a join. Cancel:
- * cancels the children and waits for their end. Thread: loop thread only.
+ * otherwise rc, or -ECANCELED instead of a value if the caller was cancelled meanwhile and a child
+ * ended by that. bide_error_detail() names every child that failed. Suspends: yes, a join: with
+ * bide_within() around it, its limit cancels the children. Cancel: cancels the children and waits
+ * for their end. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_group_close(bide_group *group, int rc);
 

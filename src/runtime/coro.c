@@ -56,7 +56,7 @@ void bide__coro_end(struct bide__coro *coro, int result)
 {
     bide_task *task = coro->task;
     if (coro->scope != &coro->root)
-        bide__scope_pop(&coro->root);
+        bide__scope_pop_all(coro);
     coro->finished = true;
     coro->wait = NULL;
     bide__list_remove(&coro->waiter.node);

@@ -25,8 +25,10 @@ struct bide_group {
     size_t n_children;
     int failure; /* the first */
     int spawn_error;
-    bool stopped; /* children were cancelled: takes no new ones */
+    bool stopped; /* takes no new children */
     bool joining;
+    bool cut_off;    /* what is further out asked for the end while children ran */
+    bool incomplete; /* one of those children ended as cancelled */
     bool abandoned;
     char *words; /* every child that failed */
 };
@@ -84,10 +86,17 @@ static bide_task *group_target(const struct bide__coro *coro, size_t n)
     return NULL;
 }
 
+/* The parent's cancel, while it joins. */
+static void group_hand_on(bide_group *group)
+{
+    bide__scope_mark_delivered(group->scope.coro);
+    group->cut_off = true;
+    group_stop(group);
+}
+
 static void group_interrupt(struct bide__coro *coro)
 {
-    bide__scope_mark_delivered(coro);
-    group_stop(coro->wait_data);
+    group_hand_on(coro->wait_data);
 }
 
 static const struct bide__wait_kind group_wait = {
@@ -100,6 +109,8 @@ void bide__group_child_ended(struct bide__coro *child)
     bide__list_remove(&child->sibling);
     group->n_children--;
     task->read = true;
+    if (task->result == -ECANCELED && group->cut_off)
+        group->incomplete = true;
     if (task->result < 0 && task->result != -ECANCELED) {
         group_note(group, task);
         if (group->failure == 0) {
@@ -112,10 +123,12 @@ void bide__group_child_ended(struct bide__coro *child)
     bide__task_unref(task);
     if (group->n_children > 0)
         return;
-    if (group->abandoned)
+    if (group->abandoned) {
         group_free(group);
-    else if (group->joining && group->scope.coro->wait)
+    } else if (group->joining && group->scope.coro->wait) {
+        group->stopped = true; /* nobody waits for what would come now */
         bide__wake(group->scope.coro, 0);
+    }
 }
 
 void bide__group_abandon(struct bide__scope *scope)
@@ -153,12 +166,10 @@ int bide_group_close(bide_group *group, int rc)
     group->joining = true;
     if (rc < 0 && rc != -ECANCELED && group->failure == 0)
         group->failure = rc;
-    if (coro->deliver && group->n_children > 0) {
-        bide__scope_mark_delivered(coro);
+    if (coro->deliver && group->n_children > 0)
+        group_hand_on(group);
+    else if (rc < 0)
         group_stop(group);
-    } else if (rc < 0) {
-        group_stop(group);
-    }
     if (group->n_children > 0)
         bide__park(coro, &group_wait, group);
     if (group->failure < 0) {
@@ -169,6 +180,8 @@ int bide_group_close(bide_group *group, int rc)
         }
     } else {
         rc = bide__scope_edge(&group->scope, rc, 0);
+        if (rc >= 0 && group->incomplete)
+            rc = -ECANCELED;
     }
     group_free(group);
     return rc;

@@ -32,14 +32,20 @@ void bide__scope_refresh(struct bide__coro *coro)
     }
 }
 
-void bide__scope_mark_delivered(struct bide__coro *coro)
+/* From `scope` outwards. */
+static void mark_delivered(struct bide__scope *scope)
 {
-    for (struct bide__scope *scope = coro->scope; scope; scope = scope->outer) {
+    for (; scope; scope = scope->outer) {
         if (scope->pending)
             scope->delivered = true;
         if (scope->kind == BIDE__SCOPE_SHIELD)
             return;
     }
+}
+
+void bide__scope_mark_delivered(struct bide__coro *coro)
+{
+    mark_delivered(coro->scope);
 }
 
 bool bide__scope_outer_pending(const struct bide__scope *scope)
@@ -55,8 +61,12 @@ bool bide__scope_outer_pending(const struct bide__scope *scope)
 
 int bide__scope_edge(const struct bide__scope *scope, int rc, int own)
 {
-    bool caused = rc == -ECANCELED && scope->pending && scope->delivered;
-    return caused && !bide__scope_outer_pending(scope) ? own : rc;
+    if (rc != -ECANCELED || !scope->pending || !scope->delivered)
+        return rc;
+    if (!bide__scope_outer_pending(scope))
+        return own;
+    mark_delivered(scope->outer);
+    return rc;
 }
 
 void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
@@ -66,6 +76,7 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
     scope->kind = (uint8_t)kind;
     scope->pending = false;
     scope->delivered = false;
+    scope->expression = false;
     scope->outer = coro->scope;
     coro->scope = scope;
     if (kind == BIDE__SCOPE_SHIELD)
@@ -81,11 +92,11 @@ static void scope_release(struct bide__scope *scope)
         free(scope);
 }
 
-static void scope_abandon(struct bide__scope *scope)
+static void scope_abandon(struct bide__scope **link)
 {
-    struct bide__coro *coro = scope->coro;
-    bide__report_task(coro->task, "scope was left open", 0);
-    coro->scope = scope->outer;
+    struct bide__scope *scope = *link;
+    bide__report_task(scope->coro->task, "scope was left open", 0);
+    *link = scope->outer;
     if (scope->kind == BIDE__SCOPE_GROUP)
         bide__group_abandon(scope);
     else
@@ -95,10 +106,22 @@ static void scope_abandon(struct bide__scope *scope)
 void bide__scope_pop(struct bide__scope *scope)
 {
     struct bide__coro *coro = scope->coro;
-    while (coro->scope != scope)
-        scope_abandon(coro->scope);
-    coro->scope = scope->outer;
+    struct bide__scope **link = &coro->scope;
+    while (*link != scope) {
+        assert(*link);
+        if ((*link)->expression)
+            link = &(*link)->outer;
+        else
+            scope_abandon(link);
+    }
+    *link = scope->outer;
     bide__scope_refresh(coro);
+}
+
+void bide__scope_pop_all(struct bide__coro *coro)
+{
+    while (coro->scope != &coro->root)
+        scope_abandon(&coro->scope);
 }
 
 void bide__scope_demand(struct bide__scope *scope)
@@ -153,7 +176,6 @@ static int scope_begin(enum bide__scope_kind kind, double when, bool absolute,
     if (!scope)
         return -ENOMEM;
     bide__timer_init(&scope->timer, scope_expired);
-    scope->expression = false;
     bide__scope_push(coro, scope, kind);
     int64_t now_ns = bide__loop_now_ns(coro->loop);
     scope_set_deadline(scope, now_ns,

@@ -3,12 +3,13 @@
  * task itself outermost, then timeouts, groups and shields as they were opened.
  *
  * Invariants
- *  - Scopes close in reverse order, by the task that opened them.
+ *  - Scopes close in reverse order, by the task that opened them; only the scopes of expressions
+ * may outlast what was opened before them.
  *  - `pending` is what asks for the end; it is visible from inside out to the nearest shield, whose
  * own limit counts still.
  *  - `delivered` is set once a pending, visible scope has made a suspending call fail or was handed
  * on by a join. Only such a scope substitutes its own error at its edge, and only if nothing
- * further out is pending and visible.
+ * further out is pending and visible; otherwise the edge hands the delivery on to what is.
  */
 #ifndef BIDE_RUNTIME_SCOPE_H
 #define BIDE_RUNTIME_SCOPE_H
@@ -42,8 +43,13 @@ struct bide__scope {
 /* Puts the scope on the task's stack. */
 void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
                       enum bide__scope_kind kind);
-/* Takes it off, and before it whatever was left open inside, which is reported. */
+/*
+ * Takes it off, and before it whatever was left open inside, which is reported. Scopes of
+ * expressions inside stay: theirs is being evaluated, as in bide_within(1, bide_group_close(...)).
+ */
 void bide__scope_pop(struct bide__scope *scope);
+/* The task has ended: whatever it left open. */
+void bide__scope_pop_all(struct bide__coro *coro);
 
 /* Makes the scope ask for the end of what is inside; interrupts the task if that is visible where
  * it waits. */
@@ -52,8 +58,7 @@ void bide__scope_demand(struct bide__scope *scope);
 /* Whether something visible from just outside `scope` is pending. */
 bool bide__scope_outer_pending(const struct bide__scope *scope);
 
-/* What `scope` makes of rc at its edge when its own error is `own`: rc or own. Call it before
- * popping. */
+/* What `scope` makes of rc at its edge when its own error is `own`: rc or own. */
 int bide__scope_edge(const struct bide__scope *scope, int rc, int own);
 
 /* Every pending scope that is visible where the task is now has caused a delivery. */
