@@ -126,17 +126,22 @@ static uint64_t *stale_bits(struct bide__stack_region *region)
 
 /* The memory checkers' view: an unused stack is out of bounds, but for its link; a new owner finds
  * no old values. */
-static void mark_in_use(const struct bide__stack_pool *pool, struct bide__stack stack)
+static void mark_undefined(const struct bide__stack_pool *pool, struct bide__stack stack)
 {
     (void)pool;
     (void)stack;
-#if BIDE__ASAN
-    __asan_unpoison_memory_region(stack.low, (size_t)(stack.top - stack.low));
-#endif
 #if BIDE__VALGRIND
     if (pool->on_valgrind)
         VALGRIND_MAKE_MEM_UNDEFINED(stack.low, stack.top - stack.low);
 #endif
+}
+
+static void mark_in_use_again(const struct bide__stack_pool *pool, struct bide__stack stack)
+{
+#if BIDE__ASAN
+    __asan_unpoison_memory_region(stack.low, (size_t)(stack.top - stack.low));
+#endif
+    mark_undefined(pool, stack);
 }
 
 static void mark_unused(const struct bide__stack_pool *pool, struct bide__stack stack)
@@ -330,7 +335,8 @@ static int get_from_region(struct bide__stack_pool *pool, struct bide__stack *re
     if (!region && add_region(pool, &region) < 0)
         return -ENOMEM;
     size_t slot;
-    if (region->cold > 0) {
+    bool used_before = region->cold > 0;
+    if (used_before) {
         slot = take_cold(region);
     } else {
         if (region->fresh == region->guarded && guard_next(pool, region) < 0)
@@ -342,7 +348,10 @@ static int get_from_region(struct bide__stack_pool *pool, struct bide__stack *re
         .low = region->base + slot * pool->size + region->guard_size,
         .top = region->base + (slot + 1) * pool->size,
     };
-    mark_in_use(pool, *ret_stack);
+    if (used_before)
+        mark_in_use_again(pool, *ret_stack);
+    else
+        mark_undefined(pool, *ret_stack);
     pool->held++;
     return 0;
 }
@@ -370,7 +379,7 @@ static int get_single(struct bide__stack_pool *pool, size_t size, struct bide__s
         .low = region->base + region->guard_size,
         .top = region->base + size,
     };
-    mark_in_use(pool, *ret_stack);
+    mark_undefined(pool, *ret_stack);
     pool->held++;
     return 0;
 }
@@ -400,7 +409,7 @@ int bide__stack_get(struct bide__stack_pool *pool, size_t size, struct bide__sta
     pool->hot--;
     pool->held++;
     *ret_stack = (struct bide__stack){link->region, link->low, (char *)(link + 1)};
-    mark_in_use(pool, *ret_stack);
+    mark_in_use_again(pool, *ret_stack);
     return 0;
 }
 
