@@ -72,6 +72,7 @@ struct uring {
     struct io_uring ring;
     bool is_enabled;
     bool is_watch_ready;
+    int valgrind_fd; /* -1: not running on valgrind */
     struct bide__wake wake;
     struct bide__op wake_request;
     struct bide__op watch_request;
@@ -81,11 +82,13 @@ struct uring {
     struct bide__pool *pool;
     struct uring_op_list starts;   /* not submitted, in order */
     struct uring_op_list cancels;  /* not submitted */
-    struct uring_op_list finished; /* cancelled before they were submitted; done() is due */
+    struct uring_op_list finished; /* decided without the kernel; done() is due */
     struct bide__list socks;       /* all that have memory, closed ones too */
-    struct bide__list full;        /* receivers that may have queued more than their share */
-    struct bide__list resting;     /* listeners that starved */
-    int64_t rest_end_ns;           /* of all that rest */
+    struct bide__list cached;      /* memory for further ones */
+    unsigned n_cached;
+    struct bide__list full;    /* receivers that may have queued more than their share */
+    struct bide__list resting; /* listeners that starved */
+    int64_t rest_end_ns;       /* of all that rest */
     unsigned n_closes;
     struct uring_buffers buffers;
     int n_called; /* by the poll() under way */
@@ -122,6 +125,8 @@ void bide__uring_start(struct uring *uring, struct bide__op *op);
 /* Asks for the end of an operation that is started; if the kernel has it, its final completion
  * still comes. */
 void bide__uring_stop(struct uring *uring, struct bide__op *op);
+/* Lets an operation that is in no list and not the kernel's end with the next poll(). */
+void bide__uring_finish(struct uring *uring, struct bide__op *op, int result);
 /* Runs done(); only inside poll(). */
 void bide__uring_complete(struct uring *uring, struct bide__op *op, int result);
 /*
@@ -136,7 +141,8 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
                           struct bide__sock **ret_sock);
 int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock);
 void bide__uring_sock_close(struct bide__sock *base);
-void bide__uring_sock_free(struct uring_sock *sock);
+/* Nobody refers to it any more. */
+void bide__uring_sock_release(struct uring_sock *sock);
 int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
                         const struct sockaddr *address, socklen_t length);
 int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock);

@@ -218,8 +218,8 @@ void bide__uring_wait(struct uring_sock *sock, struct bide__op *op, enum uring_k
 
 void bide__uring_request(struct uring_sock *sock)
 {
-    if (!sock->waiter || sock->request.state != BIDE__OP_IDLE ||
-        bide__list_linked(&sock->rest_node))
+    bool is_resting = bide__list_linked(&sock->rest_node);
+    if (!sock->waiter || is_resting || sock->request.state != BIDE__OP_IDLE)
         return;
     bool is_receiver = sock->waiter->kind == URING_RECV_WAIT && (sock->traits & BIDE__FD_TCP);
     if (is_receiver && has_spare_buffers(&engine_of(sock)->buffers))
@@ -244,7 +244,7 @@ static bool settle(struct uring_sock *sock)
     sock->request.state = BIDE__OP_IDLE;
     if (!sock->is_closed)
         return true;
-    bide__uring_sock_free(sock);
+    bide__uring_sock_release(sock);
     return false;
 }
 
@@ -308,7 +308,7 @@ void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *c
 void bide__uring_poll_done(struct uring_sock *sock, int result)
 {
     bool was_asked = sock->request.state == BIDE__OP_CANCELLING;
-    if (!settle(sock))
+    if (!settle(sock) || bide__list_linked(&sock->rest_node))
         return;
     if (result == -EINTR || (result == -ECANCELED && was_asked))
         bide__uring_request(sock);

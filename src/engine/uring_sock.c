@@ -17,6 +17,17 @@
 
 #include "engine/uring.h"
 
+/* Then memory is given back at once, so that use after close is seen. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESSES_CHECKED true
+#elif defined(__has_feature)
+#define ADDRESSES_CHECKED __has_feature(address_sanitizer)
+#else
+#define ADDRESSES_CHECKED false
+#endif
+
+enum { SOCKS_CACHED_MAX = 1024 };
+
 static struct uring *engine_of(const struct uring_sock *sock)
 {
     return uring_of(sock->base.engine);
@@ -26,11 +37,18 @@ static struct uring *engine_of(const struct uring_sock *sock)
  * accepted. */
 static struct uring_sock *reserve(struct uring *uring)
 {
-    struct uring_sock *sock = calloc(1, sizeof(*sock));
+    struct bide__list *node = bide__list_pop(&uring->cached);
+    struct uring_sock *sock = node ? bide__container(node, struct uring_sock, node)
+                                   : malloc(sizeof(*sock));
     if (!sock)
         return NULL;
-    sock->base.engine = &uring->base;
-    sock->request.sock = &sock->base;
+    uint16_t generation = 0;
+    if (node) {
+        uring->n_cached--;
+        generation = sock->request.generation;
+    }
+    *sock = (struct uring_sock){.base = {.engine = &uring->base, .fd = -1},
+                                .request = {.sock = &sock->base, .generation = generation}};
     bide__list_init(&sock->node);
     bide__list_init(&sock->full_node);
     bide__list_init(&sock->rest_node);
@@ -44,10 +62,16 @@ static void furnish(struct uring_sock *sock, int fd, unsigned traits)
     bide__list_append(&engine_of(sock)->socks, &sock->node);
 }
 
-void bide__uring_sock_free(struct uring_sock *sock)
+void bide__uring_sock_release(struct uring_sock *sock)
 {
+    struct uring *uring = engine_of(sock);
     bide__list_remove(&sock->node);
-    free(sock);
+    if (ADDRESSES_CHECKED || uring->n_cached >= SOCKS_CACHED_MAX) {
+        free(sock);
+        return;
+    }
+    bide__list_append(&uring->cached, &sock->node);
+    uring->n_cached++;
 }
 
 int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
@@ -59,7 +83,7 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
     unsigned traits;
     int fd = bide__fd_socket(family, type, protocol, &traits);
     if (fd < 0) {
-        bide__uring_sock_free(sock);
+        bide__uring_sock_release(sock);
         return fd;
     }
     furnish(sock, fd, traits);
@@ -75,7 +99,7 @@ int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__soc
     unsigned traits;
     int rc = bide__fd_adopt(fd, &traits);
     if (rc < 0) {
-        bide__uring_sock_free(sock);
+        bide__uring_sock_release(sock);
         return rc;
     }
     furnish(sock, fd, traits);
@@ -109,7 +133,7 @@ void bide__uring_sock_close(struct bide__sock *base)
     base->fd = -1;
     sock->is_closed = true;
     if (!is_held)
-        bide__uring_sock_free(sock);
+        bide__uring_sock_release(sock);
     uring->n_closes++;
     bide__uring_rise(uring);
 }
@@ -181,7 +205,8 @@ int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock
     sock->has_starved = bide__accept_starves(rc);
     sock->n_closes_seen = uring->n_closes;
     if (rc < 0) {
-        free(accepted);
+        if (accepted)
+            bide__uring_sock_release(accepted);
         return rc;
     }
     furnish(accepted, rc, sock->traits);
@@ -191,7 +216,7 @@ int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock
 
 /*
  * A listener that found no descriptor keeps its connections queued, and would be ready at once and
- * fail again. Its wait begins when the engine closes a descriptor, or else after a rest, for those
+ * fail again. Its wait ends when the engine closes a descriptor, or else after a rest, for those
  * that others close.
  */
 int bide__uring_accept_wait(struct bide__sock *base, struct bide__op *op)
@@ -212,8 +237,10 @@ void bide__uring_rise(struct uring *uring)
     struct bide__list *node;
     while ((node = bide__list_pop(&uring->resting))) {
         struct uring_sock *sock = bide__container(node, struct uring_sock, rest_node);
+        struct bide__op *waiter = sock->waiter;
         sock->has_starved = false;
-        bide__uring_request(sock);
+        sock->waiter = NULL;
+        bide__uring_finish(uring, waiter, 0);
     }
 }
 
@@ -315,6 +342,5 @@ void bide__uring_cancel(struct bide__op *op)
             return;
         sock->is_sending = false;
     }
-    op->state = BIDE__OP_CANCELLING;
-    bide__uring_list_append(&uring->finished, op);
+    bide__uring_finish(uring, op, -ECANCELED);
 }
