@@ -185,7 +185,8 @@ BIDE_TEST(what_is_cancelled_before_its_submission_never_happens)
     struct bide__engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op sending, receiving;
-    struct iovec iov = {"never", 5};
+    char text[] = "never";
+    struct iovec iov = {text, 5};
     rig_op_init(&sending);
     CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE__PENDING);
     start_recv(pair.sock, &receiving);

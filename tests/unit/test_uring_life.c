@@ -335,7 +335,8 @@ static int talk(struct bide__sock *sock, struct rig_op *receiving, struct rig_op
         rc = (int)ops->try_recv(sock, text, sizeof(text));
     if (rc < 0)
         return rc;
-    struct iovec iov[2] = {{"po", 2}, {"ng", 2}};
+    char answer[] = "pong";
+    struct iovec iov[2] = {{answer, 2}, {answer + 2, 2}};
     rc = ops->send(sock, &sending->op, iov, 2);
     return turn_until_end(sock->engine, sending, rc);
 }
