@@ -7,34 +7,30 @@
  */
 #include "runtime/coro.h"
 
-static void visit(bide_task *task, unsigned mark, struct bide__coro **ret_pending)
+void bide__search_visit(struct bide__search *search, bide_task *task)
 {
     struct bide__coro *coro = task ? task->coro : NULL;
-    if (!coro || coro->walk_mark == mark)
+    if (!coro || coro->walk_mark == search->mark)
         return;
-    coro->walk_mark = mark;
-    coro->walk_next = *ret_pending;
-    *ret_pending = coro;
+    coro->walk_mark = search->mark;
+    coro->walk_next = search->pending;
+    search->pending = coro;
 }
 
 bool bide__waits_for(bide_task *task, struct bide__coro *coro)
 {
-    static _Thread_local unsigned mark;
-    struct bide__coro *pending = NULL;
-    if (!task->coro || (task->coro != coro && !(task->coro->wait && task->coro->wait->target)))
+    static _Thread_local unsigned n_searches;
+    if (!task->coro || (task->coro != coro && !(task->coro->wait && task->coro->wait->targets)))
         return false;
-    mark++;
-    visit(task, mark, &pending);
-    while (pending) {
-        struct bide__coro *at = pending;
-        pending = at->walk_next;
+    struct bide__search search = {.mark = ++n_searches};
+    bide__search_visit(&search, task);
+    while (search.pending) {
+        struct bide__coro *at = search.pending;
+        search.pending = at->walk_next;
         if (at == coro)
             return true;
-        if (!at->wait || !at->wait->target)
-            continue;
-        bide_task *target;
-        for (size_t i = 0; (target = at->wait->target(at, i)); i++)
-            visit(target, mark, &pending);
+        if (at->wait && at->wait->targets)
+            at->wait->targets(at, &search);
     }
     return false;
 }
@@ -54,9 +50,9 @@ static void await_notify(struct bide__waiter *waiter, bide_task *task)
     bide__wake(bide__container(waiter, struct bide__coro, waiter), 0);
 }
 
-static bide_task *await_target(const struct bide__coro *coro, size_t n)
+static void await_targets(const struct bide__coro *coro, struct bide__search *search)
 {
-    return n == 0 ? coro->wait_data : NULL;
+    bide__search_visit(search, coro->wait_data);
 }
 
 static void await_interrupt(struct bide__coro *coro)
@@ -72,9 +68,9 @@ static void shield_interrupt(struct bide__coro *coro)
 }
 
 static const struct bide__wait_kind await_wait = {
-    .name = "await", .interrupt = await_interrupt, .target = await_target};
+    .name = "await", .interrupt = await_interrupt, .targets = await_targets};
 static const struct bide__wait_kind shield_wait = {
-    .name = "shield", .interrupt = shield_interrupt, .target = await_target};
+    .name = "shield", .interrupt = shield_interrupt, .targets = await_targets};
 
 __attribute__((always_inline)) static inline int wait_done(struct bide__coro *coro, bide_task *task,
                                                            const struct bide__wait_kind *kind)

@@ -50,13 +50,11 @@ static void many_notify(struct bide__waiter *waiter, bide_task *task)
         bide__wake(many->coro, 0);
 }
 
-static bide_task *many_target(const struct bide__coro *coro, size_t n)
+static void many_targets(const struct bide__coro *coro, struct bide__search *search)
 {
     const struct many *many = coro->wait_data;
-    static bide_task hole = {.done = true};
-    if (n >= many->n)
-        return NULL;
-    return many->tasks[n] ? many->tasks[n] : &hole;
+    for (size_t i = 0; i < many->n; i++)
+        bide__search_visit(search, many->tasks[i]);
 }
 
 /* 0, or why these tasks can't be waited for. */
@@ -130,12 +128,12 @@ static void wait_interrupt(struct bide__coro *coro)
 }
 
 static const struct bide__wait_kind gather_wait = {
-    .name = "gather", .interrupt = gather_interrupt, .target = many_target};
+    .name = "gather", .interrupt = gather_interrupt, .targets = many_targets};
 /* A cancel changes nothing: the tasks were asked to end already. */
 static const struct bide__wait_kind cancel_join_wait = {.name = "cancel_join",
-                                                        .target = many_target};
+                                                        .targets = many_targets};
 static const struct bide__wait_kind wait_wait = {
-    .name = "wait", .interrupt = wait_interrupt, .target = many_target};
+    .name = "wait", .interrupt = wait_interrupt, .targets = many_targets};
 
 static bool enough_never(const struct many *many)
 {

@@ -26,6 +26,12 @@
 /* Suspending calls in a row that did not have to wait, before a turn is given up. */
 enum { BIDE__UNWAITED_MAX = 128 };
 
+/* The search for a circle of waits, under way. */
+struct bide__search {
+    unsigned mark;
+    struct bide__coro *pending;
+};
+
 /* What a parked task waits for. */
 struct bide__wait_kind {
     const char *name; /* for people: "sleep", "recv" */
@@ -35,8 +41,8 @@ struct bide__wait_kind {
      * asked to end already.
      */
     void (*interrupt)(struct bide__coro *coro);
-    /* The n-th task that it waits for, NULL behind the last. NULL: it does not wait for tasks. */
-    bide_task *(*target)(const struct bide__coro *coro, size_t n);
+    /* Shows each task that it waits for to the search. NULL: it does not wait for tasks. */
+    void (*targets)(const struct bide__coro *coro, struct bide__search *search);
     bool queued; /* the task is in the ready queue all the while */
 };
 
@@ -210,5 +216,7 @@ void bide__interrupt(struct bide__coro *coro);
 
 /* Whether `task` waits, directly or through others, for `coro`. */
 bool bide__waits_for(bide_task *task, struct bide__coro *coro);
+/* A task that somebody waits for; NULL is allowed. */
+void bide__search_visit(struct bide__search *search, bide_task *task);
 
 #endif

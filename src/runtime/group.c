@@ -77,13 +77,13 @@ static void group_note(bide_group *group, bide_task *child)
     group->words = words;
 }
 
-static bide_task *group_target(const struct bide__coro *coro, size_t n)
+static void group_targets(const struct bide__coro *coro, struct bide__search *search)
 {
     const bide_group *group = coro->wait_data;
-    bide__list_each(node, &group->children) if (n-- == 0) return bide__container(
-        node, struct bide__coro, sibling)
-        ->task;
-    return NULL;
+    bide__list_each(node, &group->children)
+    {
+        bide__search_visit(search, bide__container(node, struct bide__coro, sibling)->task);
+    }
 }
 
 /* The parent's cancel, while it joins. */
@@ -100,7 +100,7 @@ static void group_interrupt(struct bide__coro *coro)
 }
 
 static const struct bide__wait_kind group_wait = {
-    .name = "group", .interrupt = group_interrupt, .target = group_target};
+    .name = "group", .interrupt = group_interrupt, .targets = group_targets};
 
 void bide__group_child_ended(struct bide__coro *child)
 {
