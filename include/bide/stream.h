@@ -63,8 +63,9 @@ BIDE_EXPORT int bide_stream_adopt(int fd, const struct bide_stream_opts *opts,
  *
  * buffer: borrowed until return.
  * Returns how many bytes were read, 0 at the end of the stream, -ECANCELED, -EBUSY (another task
- * reads), -ECONNABORTED (aborted), the connection's error, -EINVAL, -BIDE_ENOTASK. Suspends: yes.
- * Cancel: nothing was read. Thread: loop thread only.
+ * reads), -ECONNABORTED (aborted, or closed by another task), -BIDE_ETORN (see bide_write()), the
+ * connection's error, -EINVAL, -BIDE_ENOTASK. Suspends: yes. Cancel: nothing was read. Thread: loop
+ * thread only.
  */
 BIDE_EXPORT int bide_read(bide_stream *stream, void *buffer, size_t size);
 

@@ -16,6 +16,14 @@ enum { IN_BYTES_MIN = 4096, IN_BYTES_KEPT = 4096 };
 static const struct bide__wait_kind recv_wait = {.name = "recv",
                                                  .interrupt = bide__operation_interrupt};
 
+/* Why nothing may be read any more; 0 if it may. */
+static int input_error(const bide_stream *stream)
+{
+    if (stream->error < 0)
+        return stream->error;
+    return stream->torn ? -BIDE_ETORN : 0;
+}
+
 static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
 {
     if (!stream)
@@ -23,8 +31,9 @@ static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
     int rc = bide__suspend(ret_coro);
     if (rc < 0)
         return rc;
-    if (stream->error < 0)
-        return stream->error;
+    rc = input_error(stream);
+    if (rc < 0)
+        return rc;
     if (stream->reading)
         return -EBUSY;
     stream->reading = true;
@@ -37,8 +46,8 @@ static int read_end(bide_stream *stream, int rc)
     stream->reading = false;
     if (rc > 0) /* who goes on by bytes takes over from where the skipping stopped */
         stream->skipping = false;
-    if (stream->error < 0 && rc < 0)
-        rc = stream->error;
+    if (rc < 0 && input_error(stream) < 0)
+        rc = input_error(stream);
     bide__stream_unref(stream);
     return rc;
 }
@@ -46,15 +55,13 @@ static int read_end(bide_stream *stream, int rc)
 /* Waits until the kernel has something. */
 static int wait_readable(bide_stream *stream, struct bide__coro *coro)
 {
-    if (stream->error < 0)
-        return stream->error;
     int rc = bide__cancel_check(coro);
     if (rc < 0)
         return rc;
     bide__operation_prepare(&stream->recv, coro);
     rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
     rc = bide__operation_wait(&stream->recv, rc, &recv_wait);
-    return stream->error < 0 ? stream->error : rc;
+    return input_error(stream) < 0 ? input_error(stream) : rc;
 }
 
 /* At least one byte from the kernel into `buffer`, 0 at the end of the stream. */

@@ -30,6 +30,15 @@ static int output_error(const bide_stream *stream)
     return rc == 0 && stream->eof_wanted ? -EPIPE : rc;
 }
 
+/* A part of a write went out, and the rest never will: nothing but the end is left, for readers
+ * too. */
+static void tear(bide_stream *stream)
+{
+    stream->torn = true;
+    if (bide__operation_pending(&stream->recv))
+        bide__stream_ops(stream)->cancel(&stream->recv.op);
+}
+
 static void output_clear(struct bide__output *output)
 {
     output->size = 0;
@@ -271,13 +280,14 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     if (rc == BIDE__PENDING)
         rc = bide__park(coro, &big_wait, stream);
     if (rc < 0 && stream->send.n_done > 0 && stream->send.n_done < size)
-        stream->torn = true;
+        tear(stream);
     stream->big_size = 0;
     free(copy);
     if (rc < 0 && rc != -ECANCELED)
         bide__stream_fail_output(stream, rc);
     else
         bide__stream_progress(stream);
+    bide__stream_settle(stream); /* it may have been closed meanwhile */
     return stream->error < 0 ? stream->error : rc;
 }
 
@@ -291,7 +301,8 @@ static int write_big(bide_stream *stream, struct bide__coro *coro, const struct 
         if (rc == 0)
             rc = big_send(stream, coro, pieces + sent, count);
         if (rc < 0) {
-            stream->torn = stream->torn || sent > 0;
+            if (sent > 0)
+                tear(stream);
             return rc;
         }
     }
@@ -333,7 +344,7 @@ static int write_direct(bide_stream *stream, const struct iovec *pieces, int n, 
     size_t skip = sent > 0 ? (size_t)sent : 0;
     int rc = output_add(stream, pieces, n, size, skip);
     if (rc < 0 && skip > 0)
-        stream->torn = true;
+        tear(stream);
     return rc;
 }
 

@@ -3,8 +3,8 @@
  * the other as a plain descriptor, coroutines around the calls under test, and ways to let
  * something happen at a moment of the test's choice.
  *
- * Invariant: a test that leaves a descriptor open, or a report untaken, fails. The engine is the one
- * that BIDE_ENGINE names; the same claims hold for each.
+ * Invariant: a test that leaves a descriptor open, or a report untaken, fails. The engine is the
+ * one that BIDE_ENGINE names; the same claims hold for each.
  */
 #ifndef BIDE_TEST_STREAM_RIG_H
 #define BIDE_TEST_STREAM_RIG_H
@@ -178,8 +178,7 @@ static RIG_UNUSED void set_buffer(int fd, int name, int bytes)
  * default. */
 static RIG_UNUSED void connection_open(int fds[2], int kernel_bytes)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(listener >= 0);
@@ -323,18 +322,23 @@ static RIG_UNUSED void until_scheduled(bide_task *task)
     CHECK_INT(bide_task_state(task), BIDE_TASK_SCHEDULED);
 }
 
-/* Writes until the kernel takes no more and so much is buffered: bytes of the pattern, how many. */
-static RIG_UNUSED size_t stuff(bide_stream *stream, size_t pending)
+/* Writes bytes of the pattern until the kernel takes no more and no more may be buffered: how many.
+ */
+static RIG_UNUSED size_t stuff(bide_stream *stream)
 {
-    static char bytes[1024];
+    static char bytes[512];
     size_t n = 0;
-    while (bide_stream_pending(stream) < pending) {
+    for (int n_refused = 0; n_refused < 3;) {
         pattern_fill(bytes, n, sizeof bytes);
-        CHECK_INT(bide_offer(stream, bytes, sizeof bytes), 0);
-        n += sizeof bytes;
-        turns(1);
-        if (bide_stream_pending(stream) > 0) /* the peer may get it still */
-            settle();
+        int rc = bide_offer(stream, bytes, sizeof bytes);
+        if (rc == 0) {
+            n += sizeof bytes;
+            n_refused = 0;
+            continue;
+        }
+        CHECK_INT(rc, -EAGAIN);
+        n_refused++;
+        settle();
     }
     return n;
 }

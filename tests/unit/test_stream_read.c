@@ -359,7 +359,10 @@ STREAM_TEST(a_separator_is_found_wherever_the_packets_split_it)
     }
 }
 
-#define PIECE(text) {(char[]){text}, sizeof text - 1}
+#define PIECE(text) \
+    { \
+        (char[]){text}, sizeof text - 1 \
+    }
 
 static const struct iovec several[] = {PIECE("\r\n\r\n"), PIECE("\n\n"), PIECE("end"),
                                        PIECE("the end"), PIECE("\0")};
