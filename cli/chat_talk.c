@@ -19,7 +19,7 @@
 
 enum { OUTPUT_BYTES_MAX = 256 * 1024, BACKLOG_BYTES_MAX = 64 * 1024 };
 #define LOOK_AGAIN_SECONDS 0.005
-#define FLUSH_SECONDS 10
+#define FLUSH_SECONDS_MAX 10
 
 const struct bide_stream_opts chat_stream_opts = {
     .read_limit_bytes = CHAT_LINE_BYTES_MAX + sizeof("\r\n") - 1,
@@ -151,6 +151,14 @@ static const char *last_line(int reason)
     }
 }
 
+/* What is left to be read keeps nobody's connection for long. */
+static void flush(bide_stream *stream, double idle_seconds)
+{
+    double seconds = idle_seconds < FLUSH_SECONDS_MAX ? idle_seconds : FLUSH_SECONDS_MAX;
+    if (bide_within(seconds, bide_drain(stream)) == -ETIMEDOUT)
+        bide_abort(stream);
+}
+
 int chat_talk(bide_stream *stream, void *data)
 {
     struct room *room = data;
@@ -164,7 +172,6 @@ int chat_talk(bide_stream *stream, void *data)
     }
     const char *line = last_line(reason);
     bide_offer(stream, line, strlen(line));
-    if (bide_within(FLUSH_SECONDS, bide_drain(stream)) == -ETIMEDOUT)
-        bide_abort(stream);
+    flush(stream, room->idle_seconds);
     return reason == -ENOMEM ? reason : 0;
 }
