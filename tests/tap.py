@@ -37,7 +37,8 @@ class TapResult(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err:
-            self.tell(False, subtest, (self.failures + self.errors)[-1][1])
+            failed = issubclass(err[0], test.failureException)
+            self.tell(False, subtest, (self.failures if failed else self.errors)[-1][1])
 
 
 def main():
