@@ -6,14 +6,13 @@
  *     timer wheel|heap N       only N pairs of set and cancel with 16 pending, for callgrind
  */
 #include "runtime/timer.h"
+#include "bench.h"
 #include "timer_heap.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
-    ROUNDS = 7,
+    ROUNDS = 5,
     OPERATIONS_MIN = 200 * 1000, /* of each measurement, in as many repetitions as that takes */
 };
 
@@ -49,29 +48,21 @@ static int64_t random_timeout(void)
     return 1 + (int64_t)(random_next() % (uint64_t)timeout_max_ns);
 }
 
-/* Of this process alone: the machine may be busy with others. */
-static double cpu_seconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
+/* What the clock itself, a system call, adds to a measurement: short ones would feel it. */
+static double clock_ns;
 
-/* What the clock itself adds to a measurement: a system call, which short ones would feel. */
-static double clock_seconds;
-
-static double elapsed_since(double begin)
+static double elapsed_since(int64_t begin_ns)
 {
-    return cpu_seconds() - begin - clock_seconds;
+    return (double)(bench_cpu_ns() - begin_ns) - clock_ns;
 }
 
 static void calibrate(void)
 {
     enum { CALLS = 10000 };
-    double begin = cpu_seconds();
+    int64_t begin_ns = bench_cpu_ns();
     for (int i = 1; i < CALLS; i++)
-        cpu_seconds();
-    clock_seconds = (cpu_seconds() - begin) / CALLS;
+        bench_cpu_ns();
+    clock_ns = (double)(bench_cpu_ns() - begin_ns) / CALLS;
 }
 
 /* Both queues behind one face. The scenarios are inlined for each, so that every call in them is
@@ -195,16 +186,16 @@ FACE void fill(const struct queue_kind *kind, void *queue, unsigned n)
         kind->set(queue, &owners[i], start_ns + random_timeout());
 }
 
-/* Each returns seconds per operation with `n` timers pending. */
+/* Each returns ns per operation with `n` timers pending. */
 FACE double measure_set(const struct queue_kind *kind, unsigned n)
 {
     unsigned repetitions = (OPERATIONS_MIN + n - 1) / n;
     double sum = 0;
     for (unsigned r = 0; r < repetitions; r++) {
         void *queue = new_queue(kind, n);
-        double begin = cpu_seconds();
+        int64_t begin_ns = bench_cpu_ns();
         fill(kind, queue, n);
-        sum += elapsed_since(begin);
+        sum += elapsed_since(begin_ns);
         kind->free(queue);
     }
     return sum / repetitions / n;
@@ -225,10 +216,10 @@ FACE double measure_cancel(const struct queue_kind *kind, unsigned n)
     for (unsigned r = 0; r < repetitions; r++) {
         void *queue = new_queue(kind, n);
         fill(kind, queue, n);
-        double begin = cpu_seconds();
+        int64_t begin_ns = bench_cpu_ns();
         for (unsigned i = 0; i < n; i++)
             kind->cancel(queue, &owners[shuffled[i]]);
-        sum += elapsed_since(begin);
+        sum += elapsed_since(begin_ns);
         kind->free(queue);
     }
     return sum / repetitions / n;
@@ -239,12 +230,12 @@ FACE double measure_set_cancel(const struct queue_kind *kind, unsigned n, unsign
 {
     void *queue = new_queue(kind, n + 1);
     fill(kind, queue, n);
-    double begin = cpu_seconds();
+    int64_t begin_ns = bench_cpu_ns();
     for (unsigned i = 0; i < pairs; i++) {
         kind->set(queue, &owners[n], start_ns + timeout_max_ns / 2 + (int64_t)i * 100);
         kind->cancel(queue, &owners[n]);
     }
-    double elapsed = elapsed_since(begin);
+    double elapsed = elapsed_since(begin_ns);
     kind->free(queue);
     return elapsed / pairs;
 }
@@ -256,12 +247,12 @@ FACE double measure_expire_set(const struct queue_kind *kind, unsigned n)
     fill(kind, queue, n);
     again_queue = queue;
     unsigned expired = 0;
-    double begin = cpu_seconds();
+    int64_t begin_ns = bench_cpu_ns();
     while (expired < OPERATIONS_MIN) {
         again_now_ns = kind->next_ns(queue);
         expired += kind->expire(queue, again_now_ns);
     }
-    double elapsed = elapsed_since(begin);
+    double elapsed = elapsed_since(begin_ns);
     again_queue = NULL;
     kind->free(queue);
     return elapsed / expired;
@@ -273,10 +264,10 @@ FACE double measure_expire_steps(const struct queue_kind *kind, unsigned n)
     void *queue = new_queue(kind, n);
     fill(kind, queue, n);
     unsigned expired = 0;
-    double begin = cpu_seconds();
+    int64_t begin_ns = bench_cpu_ns();
     for (int64_t now_ns = start_ns; expired < n; now_ns += step_ns)
         expired += kind->expire(queue, now_ns);
-    double elapsed = elapsed_since(begin);
+    double elapsed = elapsed_since(begin_ns);
     kind->free(queue);
     return elapsed / n;
 }
@@ -286,9 +277,9 @@ FACE double measure_expire_at_once(const struct queue_kind *kind, unsigned n)
 {
     void *queue = new_queue(kind, n);
     fill(kind, queue, n);
-    double begin = cpu_seconds();
+    int64_t begin_ns = bench_cpu_ns();
     kind->expire(queue, start_ns + timeout_max_ns);
-    double elapsed = elapsed_since(begin);
+    double elapsed = elapsed_since(begin_ns);
     kind->free(queue);
     return elapsed / n;
 }
@@ -312,26 +303,17 @@ BOTH(cycles, measure_expire_set(kind, n))
 BOTH(steps, measure_expire_steps(kind, n))
 BOTH(jump, measure_expire_at_once(kind, n))
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void row(const char *what, unsigned n, double (*of_wheel)(unsigned),
                 double (*of_rival)(unsigned))
 {
-    double wheel_s[ROUNDS];
-    double rival_s[ROUNDS];
+    struct bench wheels = {0};
+    struct bench rivals = {0};
     for (int i = 0; i < ROUNDS; i++) {
-        wheel_s[i] = of_wheel(n);
-        rival_s[i] = of_rival(n);
+        wheels.ns[wheels.n_rounds++] = of_wheel(n);
+        rivals.ns[rivals.n_rounds++] = of_rival(n);
     }
-    qsort(wheel_s, ROUNDS, sizeof(double), compare);
-    qsort(rival_s, ROUNDS, sizeof(double), compare);
-    double wheel_ns = wheel_s[ROUNDS / 2] * 1e9;
-    double rival_ns = rival_s[ROUNDS / 2] * 1e9;
+    double wheel_ns = bench_median(&wheels);
+    double rival_ns = bench_median(&rivals);
     printf("%-26s %8u %8.1f %8.1f %8.2f\n", what, n, wheel_ns, rival_ns, rival_ns / wheel_ns);
     fflush(stdout);
 }
@@ -341,7 +323,7 @@ static int count_pairs(const char *kind, unsigned pairs)
     enum { PENDING = 16 };
     double per_pair = strcmp(kind, "heap") == 0 ? measure_set_cancel(&rival, PENDING, pairs)
                                                 : measure_set_cancel(&wheel, PENDING, pairs);
-    printf("%s set+cancel: %.1f ns\n", kind, per_pair * 1e9);
+    printf("%s set+cancel: %.1f ns\n", kind, per_pair);
     return 0;
 }
 

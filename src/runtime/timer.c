@@ -256,6 +256,25 @@ static bool holds_few(const struct bide__list *list)
 }
 
 /*
+ * Places all timers of the list anew. They are scattered over memory, and a walk along a list waits
+ * for one after the other; so a second walk from the list's end fetches its half meanwhile.
+ */
+static void spread(struct bide__timers *timers, struct bide__list *list)
+{
+    struct bide__list many;
+    bide__list_init(&many);
+    bide__list_splice(&many, list);
+    struct bide__list *fetched = many.prev;
+    struct bide__list *node;
+    while ((node = bide__list_pop(&many))) {
+        bool met = !fetched || fetched == node || fetched->prev == &many;
+        fetched = met ? NULL : fetched->prev;
+        __builtin_prefetch(fetched);
+        place(timers, timer_of(node));
+    }
+}
+
+/*
  * The slot must not begin after `now_ns`. Of few timers, what is due goes to the due list and the
  * rest to lower levels. Many all go to lower levels, which sorts them with fewer comparisons.
  */
@@ -264,12 +283,8 @@ static void empty_slot(struct bide__timers *timers, const struct slot *slot, int
     uint64_t now_tick = (uint64_t)now_ns >> TICK_BITS;
     mark_empty(timers, slot->level, slot->index);
     if (slot->level > 0 && !holds_few(slot->list)) {
-        struct bide__list many;
-        bide__list_init(&many);
-        bide__list_splice(&many, slot->list);
         timers->tick = slot->start;
-        while (!bide__list_empty(&many))
-            place(timers, timer_of(bide__list_pop(&many)));
+        spread(timers, slot->list);
         return;
     }
     bool past = slot->start + (UINT64_C(1) << (slot->level * GROUP_BITS)) <= now_tick;
