@@ -8,9 +8,9 @@ BIDE_BEGIN_DECLARATIONS
 
 /* Which addresses are wanted. */
 enum bide_family {
-    BIDE_ANY_FAMILY,
-    BIDE_IPV4,
-    BIDE_IPV6,
+    BIDE_ANY_FAMILY, /* either */
+    BIDE_IPV4,       /* IPv4 alone */
+    BIDE_IPV6,       /* IPv6 alone */
 };
 
 /* A socket address of any kind: the bytes of a struct sockaddr_… and how many. */
@@ -20,7 +20,9 @@ struct bide_address {
 };
 
 /* Room for the text of any address, its port and the terminator. */
-enum { BIDE_ADDRESS_TEXT_SIZE = 80 };
+enum {
+    BIDE_ADDRESS_TEXT_SIZE = 80, /* bytes */
+};
 
 /*
  * Looks up the addresses of a host. Numeric addresses are answered at once; names on a thread of

@@ -31,8 +31,8 @@ BIDE_EXPORT int bide_gather_all(bide_task **tasks, size_t n, int *results);
 
 /* When bide_wait() returns. */
 enum bide_wait_mode {
-    BIDE_ALL_COMPLETED,
-    BIDE_FIRST_COMPLETED,
+    BIDE_ALL_COMPLETED,   /* all are done */
+    BIDE_FIRST_COMPLETED, /* at least one is done */
     BIDE_FIRST_EXCEPTION, /* a task failed (cancelled ones do not count), or all are done */
 };
 

@@ -52,7 +52,8 @@ BIDE_EXPORT int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret
  * queued, frees everything. Handles of finished tasks stay valid until they are given back.
  *
  * loop: takes; NULL is allowed.
- * Returns 0, or -EBUSY if the loop is running (then nothing happened).
+ * Returns 0; -EBUSY if it is running or another loop runs on this thread, -EPERM if it belongs to
+ * another thread (then nothing happened).
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_loop_close(bide_loop *loop);

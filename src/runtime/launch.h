@@ -18,7 +18,7 @@ struct bide__coro *bide__launch_coro(bide_loop *loop, const struct bide__launch 
 /* The handle is the group's; NULL with the group's spawn_error set. */
 void *bide__group_launch(bide_group *group, const struct bide__launch *launch);
 /* Returns a bide_remote. */
-void *bide__remote_launch(bide_remote *remote, const struct bide__launch *launch);
+void *bide__remote_launch(bide_remote *target, const struct bide__launch *launch);
 /* Makes a loop as well. Returns the main task; NULL with the error kept for bide__run_result(). */
 void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__launch *launch);
 
