@@ -7,7 +7,7 @@
  * refused, several writers take turns, first come first served, and each call's bytes stay
  * together.
  *
- * Counts are ints: no single call moves more than INT_MAX bytes, and a larger size means INT_MAX.
+ * Counts are ints: no call reads more than INT_MAX bytes, and a larger size means INT_MAX.
  */
 #ifndef BIDE_STREAM_H
 #define BIDE_STREAM_H
@@ -149,9 +149,9 @@ BIDE_EXPORT int bide_writev(bide_stream *stream, const struct iovec *pieces, int
 BIDE_EXPORT int bide_offer(bide_stream *stream, const void *data, size_t size);
 
 /*
- * Waits until the kernel has taken all that was written.
+ * Waits until the kernel has taken all that was written, in turn with those who write.
  *
- * Returns as bide_write().
+ * Returns as bide_write(); also after bide_write_eof().
  * Suspends: yes. Cancel: the wait ends, the output goes on. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_drain(bide_stream *stream);
@@ -160,8 +160,8 @@ BIDE_EXPORT int bide_drain(bide_stream *stream);
  * Ends our side: the peer sees the end of the stream behind all that was written. Reading goes on.
  *
  * Returns 0, -EALREADY, or as bide_write().
- * Suspends: yes. Cancel: our side ends all the same, when what was written is gone.
- * Thread: loop thread only.
+ * Suspends: yes. Cancel: behind others who write, nothing happened; otherwise our side ends all the
+ * same, when what was written is gone. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_write_eof(bide_stream *stream);
 

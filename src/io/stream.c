@@ -72,7 +72,7 @@ int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide
 
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
 {
-    struct bide__sock *sock;
+    struct bide__sock *sock = NULL;
     bide_loop *loop = bide__loop_running;
     struct bide_stream_opts all;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
@@ -292,7 +292,13 @@ int bide_close(bide_stream *stream)
 
 size_t bide_stream_pending(const bide_stream *stream)
 {
-    return stream ? bide__stream_pending(stream) : 0;
+    if (!stream)
+        return 0;
+    size_t n = bide__stream_pending(stream);
+    if (stream->send.state == BIDE__OP_IDLE)
+        return n;
+    size_t skip = stream->big_size > 0 ? 0 : stream->sending_skip;
+    return n - skip - stream->send.n_done;
 }
 
 int bide_stream_fd(const bide_stream *stream)

@@ -44,6 +44,7 @@ struct bide_stream {
     struct bide__flush flush;
     struct bide__op send;
     struct bide__output filling, sending;
+    size_t sending_skip; /* of `sending`: was gone before */
     struct iovec sending_iov;
     size_t big_size;           /* what goes out from a caller's memory just now */
     struct bide__coro *writer; /* has the turn */
@@ -80,7 +81,7 @@ static inline const struct bide__engine_ops *bide__stream_ops(const bide_stream 
 /* Closes the socket if the stream is ending and that is possible now. */
 void bide__stream_settle(bide_stream *stream);
 
-/* Bytes written and not taken by the kernel. */
+/* Bytes written and not taken by the kernel; what is being sent counts until it is gone whole. */
 static inline size_t bide__stream_pending(const bide_stream *stream)
 {
     return stream->filling.size + stream->sending.size + stream->big_size;

@@ -18,15 +18,19 @@ enum { OUT_BYTES_MIN = 1024, OUT_BYTES_KEPT = 4096, DIRECT_BYTES_MIN = 8192, PIE
 /* Why nothing more goes out; 0 if it does. */
 static int output_broken(const bide_stream *stream)
 {
-    return stream->torn ? -BIDE_ETORN : stream->write_error;
+    return stream->write_error == 0 && stream->torn ? -BIDE_ETORN : stream->write_error;
+}
+
+/* Why nothing may be asked of the output any more; 0 if it may. */
+static int output_error(const bide_stream *stream)
+{
+    return stream->error < 0 ? stream->error : output_broken(stream);
 }
 
 /* Why nothing more may be written; 0 if it may. */
-static int output_error(const bide_stream *stream)
+static int write_refused(const bide_stream *stream)
 {
-    if (stream->error < 0)
-        return stream->error;
-    int rc = output_broken(stream);
+    int rc = output_error(stream);
     return rc == 0 && stream->eof_wanted ? -EPIPE : rc;
 }
 
@@ -105,6 +109,7 @@ static void send_start(bide_stream *stream, size_t skip)
     struct bide__output sending = stream->filling;
     stream->filling = stream->sending;
     stream->sending = sending;
+    stream->sending_skip = skip;
     stream->sending_iov = (struct iovec){.iov_base = sending.data + skip,
                                          .iov_len = sending.size - skip};
     stream->send.done = send_done;
@@ -240,14 +245,6 @@ static void turn_give(bide_stream *stream)
         bide__wake(stream->writer, 0);
 }
 
-static int write_begin(bide_stream *stream, struct bide__coro **ret_coro)
-{
-    if (!stream)
-        return -EINVAL;
-    int rc = bide__suspend(ret_coro);
-    return rc < 0 ? rc : output_error(stream);
-}
-
 static void big_done(struct bide__op *op)
 {
     bide_stream *stream = bide__container(op, bide_stream, send);
@@ -315,14 +312,14 @@ static int write_turn(bide_stream *stream, struct bide__coro *coro, const struct
 {
     size_t high = stream->opts.write_high_bytes;
     size_t room = size <= high ? high - size : 0;
-    if (bide__stream_pending(stream) > room) {
+    int rc = write_refused(stream); /* else it would wait in the place of who closes */
+    if (rc == 0 && bide__stream_pending(stream) > room) {
         size_t low = stream->opts.write_low_bytes;
         bide__stream_flush(stream);
-        int rc = bide__stream_wait_room(stream, coro, low < room ? low : room);
-        if (rc < 0)
-            return rc;
+        rc = bide__stream_wait_room(stream, coro, low < room ? low : room);
+        if (rc == 0)
+            rc = write_refused(stream);
     }
-    int rc = output_error(stream);
     if (rc < 0)
         return rc;
     return size <= high ? output_add(stream, pieces, n, size, 0)
@@ -377,9 +374,11 @@ int bide_writev(bide_stream *stream, const struct iovec *pieces, int n)
 {
     struct bide__coro *coro;
     size_t size;
-    int rc = pieces_size(pieces, n, &size);
+    int rc = stream ? pieces_size(pieces, n, &size) : -EINVAL;
     if (rc == 0)
-        rc = write_begin(stream, &coro);
+        rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = write_refused(stream);
     if (rc < 0 || size == 0)
         return rc;
     rc = write_now(stream, pieces, n, size);
@@ -405,33 +404,45 @@ int bide_offer(bide_stream *stream, const void *data, size_t size)
 {
     if (!stream || (!data && size > 0))
         return -EINVAL;
-    int rc = output_error(stream);
+    int rc = write_refused(stream);
     if (rc < 0 || size == 0)
         return rc;
     struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
     return write_now(stream, &piece, 1, size);
 }
 
-/* Takes the turn behind those who write, and waits until everything is gone. */
+/* Why the wait for everything to be gone, and then our end if it is wanted, can't begin; or 0. */
+static int drain_refused(const bide_stream *stream, bool end)
+{
+    int rc = output_error(stream);
+    return rc == 0 && end && stream->eof_wanted ? -EALREADY : rc;
+}
+
+/* With the turn. */
+static int drain_turn(bide_stream *stream, struct bide__coro *coro, bool end)
+{
+    int rc = drain_refused(stream, end);
+    if (rc < 0)
+        return rc;
+    stream->eof_wanted = stream->eof_wanted || end;
+    bide__stream_flush(stream);
+    bide__stream_progress(stream);
+    return bide__stream_wait_room(stream, coro, 0);
+}
+
+/* Behind those who write. */
 static int drain(bide_stream *stream, bool end)
 {
     struct bide__coro *coro;
-    int rc = write_begin(stream, &coro);
+    int rc = stream ? bide__suspend(&coro) : -EINVAL;
+    if (rc == 0)
+        rc = drain_refused(stream, end);
     if (rc < 0)
         return rc;
     bide__stream_ref(stream);
     rc = turn_take(stream, coro);
     if (rc == 0) {
-        rc = output_error(stream);
-        if (rc == 0 && end)
-            stream->eof_wanted = true;
-        if (rc == 0) {
-            bide__stream_flush(stream);
-            bide__stream_progress(stream);
-            rc = bide__stream_wait_room(stream, coro, 0);
-        }
-        if (rc == 0)
-            rc = output_broken(stream);
+        rc = drain_turn(stream, coro, end);
         turn_give(stream);
     }
     bide__stream_unref(stream);
@@ -445,7 +456,5 @@ int bide_drain(bide_stream *stream)
 
 int bide_write_eof(bide_stream *stream)
 {
-    if (stream && stream->eof_wanted)
-        return -EALREADY;
     return drain(stream, true);
 }
