@@ -581,19 +581,14 @@ static int harvest(struct epoll *epoll, int64_t deadline_ns)
 
 static int call_due(struct epoll *epoll)
 {
-    struct bide__op **end = epoll->due_end; /* what the calls add waits for the next poll() */
     int n = 0;
-    while (epoll->due && n < CALLS_PER_POLL_MAX) {
+    for (; epoll->due && n < CALLS_PER_POLL_MAX; n++) {
         struct bide__op *op = epoll->due;
-        bool last = &op->next == end;
         epoll->due = op->next;
         if (!epoll->due)
             epoll->due_end = &epoll->due;
         op->state = BIDE__OP_IDLE;
         op->done(op);
-        n++;
-        if (last)
-            break;
     }
     return n;
 }

@@ -102,8 +102,8 @@ static int enter(struct bide__watch_set *set, struct bide__watch *watch)
 {
     struct bide__watch *former = set->at[watch->fd];
     int rc = control(set->fd, EPOLL_CTL_ADD, watch);
-    if (rc == -EEXIST &&
-        !former) /* left behind by a watch whose number was closed, and is the same file's again */
+    /* Left behind by a watch whose number was closed, and is the same file's again. */
+    if (rc == -EEXIST && !former)
         rc = control(set->fd, EPOLL_CTL_MOD, watch);
     if (rc < 0)
         return rc;

@@ -22,6 +22,8 @@ struct life {
     int n_signal_calls;
     int n_job_ends;
     struct bide__job job;
+    char text[5];
+    struct iovec iov[2];
     int pipe[2]; /* the test's own */
 };
 
@@ -105,9 +107,10 @@ static int talk(void)
     struct rig_op *sending = &life->ops[2];
     struct rig_op *receiving = &life->ops[3];
     int receive_started = ops->recv_wait(life->server, &receiving->op);
-    char text[] = "hello";
-    struct iovec iov[2] = {{text, 2}, {text + 2, 3}};
-    int rc = finish(sending, ops->send(life->client, &sending->op, iov, 2));
+    memcpy(life->text, "hello", 5);
+    life->iov[0] = (struct iovec){life->text, 2};
+    life->iov[1] = (struct iovec){life->text + 2, 3};
+    int rc = finish(sending, ops->send(life->client, &sending->op, life->iov, 2));
     if (rc == 0)
         rc = finish(receiving, receive_started);
     if (rc < 0)

@@ -4,6 +4,7 @@
  * woken, and jobs that finish wake the loop.
  */
 #include "engine_rig.h"
+#include "fault.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -67,6 +68,19 @@ BIDE_TEST(a_wake_before_the_wait_ends_it_and_only_it)
     int64_t deadline_ns = engine->ops->now_ns(engine) + 5000000;
     while (engine->ops->now_ns(engine) < deadline_ns)
         CHECK_INT(engine->ops->poll(engine, deadline_ns), 0);
+    rig_close(engine);
+}
+
+BIDE_TEST(a_wake_is_no_system_call_unless_the_loop_sleeps)
+{
+    struct bide__engine *engine = rig_open();
+    for (int i = 0; i < 3; i++) {
+        fault_arm(FAULT_SYSTEM, 1, EBADF);
+        for (int j = 0; j < 10; j++)
+            engine->ops->wake(engine);
+        CHECK(!fault_disarm());
+        CHECK_INT(engine->ops->poll(engine, BIDE__NO_DEADLINE), 0);
+    }
     rig_close(engine);
 }
 
@@ -316,6 +330,7 @@ static void look_up(struct bide__engine *engine, struct lookup *lookup, const ch
     *lookup = (struct lookup){.base = {.job = {.done = lookup_done, .drop = lookup_done},
                                        .host = host,
                                        .service = service,
+                                       .list = (struct addrinfo *)lookup,
                                        .hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags}}};
     CHECK_INT(engine->ops->lookup(engine, &lookup->base), 0);
     rig_turn_until(engine, &lookup->n_done, 1);

@@ -26,14 +26,19 @@
 struct fake_engine {
     struct bide__engine base;
     sem_t woken;
-    atomic_int n_wakes;
+    atomic_bool slow; /* wake() takes its time */
+    atomic_bool slow_done;
 };
 
 static void fake_wake(struct bide__engine *engine)
 {
     struct fake_engine *fake = (struct fake_engine *)engine;
-    atomic_fetch_add(&fake->n_wakes, 1);
     sem_post(&fake->woken);
+    if (!atomic_load(&fake->slow))
+        return;
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    atomic_store(&fake->slow_done, true);
 }
 
 static const struct bide__engine_ops fake_ops = {.name = "fake", .wake = fake_wake};
@@ -69,6 +74,7 @@ struct work {
     struct bide__pool *pool;
     pthread_t thread_run;
     pthread_t thread_end;
+    int detach_state; /* of the thread that drops it */
     atomic_int n_runs;
     atomic_int n_done;
     atomic_int n_drops;
@@ -99,6 +105,10 @@ static void work_drop(struct bide__job *job)
     struct work *work = (struct work *)job;
     sem_t *dropped = work->dropped;
     work->thread_end = pthread_self();
+    pthread_attr_t attributes;
+    CHECK_INT(pthread_getattr_np(pthread_self(), &attributes), 0);
+    CHECK_INT(pthread_attr_getdetachstate(&attributes, &work->detach_state), 0);
+    pthread_attr_destroy(&attributes);
     atomic_fetch_add(&work->n_drops, 1);
     if (dropped)
         sem_post(dropped); /* the last touch: its owner may free it now */
@@ -203,6 +213,38 @@ BIDE_TEST(threads_start_when_they_are_needed_and_are_used_again)
     bide__pool_close(pool, SECOND_NS);
     await_no_threads();
     fake_free(fake);
+}
+
+/* One idle thread is enough for one of two jobs, also while it has not taken it yet. */
+BIDE_TEST(an_idle_thread_is_not_counted_on_twice)
+{
+    for (int round = 0; round < 50; round++) {
+        struct fake_engine *fake = fake_new();
+        struct bide__pool *pool = pool_open(fake, 4);
+        struct work first;
+        work_init(&first);
+        CHECK_INT(bide__pool_submit(pool, &first.job, BIDE__LANE_USER), 0);
+        reap_until_done(fake, pool, &first);
+        for (int i = 0; i < round; i++)
+            sched_yield();
+        sem_t started;
+        sem_t gate;
+        CHECK_INT(sem_init(&started, 0, 0), 0);
+        CHECK_INT(sem_init(&gate, 0, 0), 0);
+        struct work works[2];
+        for (int i = 0; i < 2; i++) {
+            work_init(&works[i]);
+            works[i].started = &started;
+            works[i].gate = &gate;
+            CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE__LANE_USER), 0);
+        }
+        for (int i = 0; i < 2; i++) /* both run at once */
+            sem_wait_through(&started);
+        for (int i = 0; i < 2; i++)
+            sem_post(&gate);
+        bide__pool_close(pool, 20 * SECOND_NS);
+        fake_free(fake);
+    }
 }
 
 static void check_mask(struct bide__job *job)
@@ -459,8 +501,10 @@ static void outlast_close(enum bide__lane lane, int64_t join_ns)
         sem_post(&gate);
     for (int i = 0; i < 2; i++)
         sem_wait_through(&dropped);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         check_ends(&works[i], 1, 0, 1);
+        CHECK_INT(works[i].detach_state, PTHREAD_CREATE_DETACHED);
+    }
     await_no_threads();
 }
 
@@ -474,6 +518,23 @@ BIDE_TEST(a_job_that_hangs_outlasts_the_close)
 BIDE_TEST(closing_does_not_wait_for_lookups)
 {
     outlast_close(BIDE__LANE_RESOLVE, 20 * SECOND_NS);
+}
+
+BIDE_TEST(closing_waits_for_a_thread_that_wakes_the_engine)
+{
+    for (int lane = 0; lane < BIDE__LANE_COUNT; lane++) {
+        struct fake_engine *fake = fake_new();
+        atomic_store(&fake->slow, true);
+        struct bide__pool *pool = pool_open(fake, 1);
+        struct work work;
+        work_init(&work);
+        CHECK_INT(bide__pool_submit(pool, &work.job, (enum bide__lane)lane), 0);
+        sem_wait_through(&fake->woken);
+        bide__pool_close(pool, 0);
+        CHECK(atomic_load(&fake->slow_done));
+        check_ends(&work, 1, 0, 1);
+        fake_free(fake);
+    }
 }
 
 BIDE_TEST(closing_waits_without_a_limit_if_told_so)
