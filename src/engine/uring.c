@@ -34,6 +34,12 @@ enum {
 #define ADDRESS_MASK ((UINT64_C(1) << GENERATION_SHIFT) - 1)
 #define RETRY_NS INT64_C(1000000) /* after the kernel had no memory for a request */
 
+/*
+ * A new ring may lie where another thread's ring was. liburing maps with bare system calls, so that
+ * thread sanitizer sees no order between the two: this one it sees.
+ */
+static atomic_uint n_rings_closed;
+
 void bide__uring_list_init(struct uring_op_list *list)
 {
     list->first = NULL;
@@ -499,6 +505,7 @@ static void free_socks(struct bide__list *list)
 static void release(struct uring *uring)
 {
     bide__watch_set_fini(&uring->watches);
+    atomic_fetch_add_explicit(&n_rings_closed, 1, memory_order_release);
     io_uring_queue_exit(&uring->ring);
     bide__uring_buffers_fini(&uring->buffers);
     bide__wake_close(&uring->wake);
@@ -586,6 +593,7 @@ static int ring_open(struct io_uring *ring, unsigned n_entries)
         .cq_entries = n_entries * COMPLETIONS_PER_ENTRY,
     };
     int rc = io_uring_queue_init_params(n_entries, ring, &params);
+    atomic_load_explicit(&n_rings_closed, memory_order_acquire);
     if (rc == -EINVAL || rc == -EPERM || rc == -EACCES)
         return -ENOSYS;
     if (rc < 0)
