@@ -95,7 +95,8 @@ static void scope_release(struct bide__scope *scope)
 static void scope_abandon(struct bide__scope **link)
 {
     struct bide__scope *scope = *link;
-    bide__report_task(scope->coro->task, "scope was left open", 0);
+    if (!scope->coro->loop->closing) /* then it is not the task's fault */
+        bide__report_task(scope->coro->task, "scope was left open", 0);
     *link = scope->outer;
     if (scope->kind == BIDE__SCOPE_GROUP)
         bide__group_abandon(scope);

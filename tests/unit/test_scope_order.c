@@ -217,16 +217,16 @@ static void play(struct scene scene, enum event first, enum event second, int n_
 }
 
 /* A limit expires once, and a group fails once. */
-static bool can_follow(int first, int second)
+static bool can_follow(enum event first, enum event second)
 {
     return first != second || first == CANCEL || first == UNCANCEL || first == COMPLETE;
 }
 
 TASK_TEST(any_two_in_one_turn)
 {
-    for (int kind = 0; kind < N_KINDS; kind++)
-        for (int first = 0; first < N_EVENTS; first++)
-            for (int second = 0; second < N_EVENTS; second++)
+    for (enum kind kind = SLEEP; kind < N_KINDS; kind++)
+        for (enum event first = CANCEL; first < N_EVENTS; first++)
+            for (enum event second = CANCEL; second < N_EVENTS; second++)
                 if (can_follow(first, second))
                     play((struct scene){.kind = kind}, first, second, 0);
 }
@@ -236,8 +236,8 @@ static void play_joins(bool insists)
     static const enum kind joins[] = {AWAIT_TASK, CLOSE};
     for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) {
         struct scene scene = {.kind = joins[i], .n_cleanup_turns = 6, .child_insists = insists};
-        for (int first = 0; first < N_EVENTS; first++)
-            for (int second = 0; second < N_EVENTS; second++)
+        for (enum event first = CANCEL; first < N_EVENTS; first++)
+            for (enum event second = CANCEL; second < N_EVENTS; second++)
                 if (first != COMPLETE && can_follow(first, second))
                     for (int n_turns = 0; n_turns < 4; n_turns++)
                         play(scene, first, second, n_turns);

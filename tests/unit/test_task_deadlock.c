@@ -50,6 +50,8 @@ static int waits_for(enum how how, bide_task *task)
     switch (how) {
     case AWAIT:
         rc = bide_await(bide_retain(task));
+        if (rc == -EDEADLK) /* the handle stayed ours */
+            bide_detach(task);
         break;
     case SHIELD:
         rc = bide_shield(task);
@@ -88,7 +90,7 @@ static bide_async(waits, (enum how, how), (bide_task **, task))
 
 TASK_TEST(circle_of_two)
 {
-    for (int how = 0; how < N_HOWS; how++) {
+    for (enum how how = AWAIT; how < N_HOWS; how++) {
         if (how == CANCEL_JOIN) /* ends the circle itself */
             continue;
         bide_task *one = NULL;
@@ -104,7 +106,7 @@ TASK_TEST(circle_of_two)
 
 TASK_TEST(circle_closed_by_an_await)
 {
-    for (int how = 0; how < N_HOWS; how++) {
+    for (enum how how = AWAIT; how < N_HOWS; how++) {
         if (how == CANCEL_JOIN)
             continue;
         bide_task *main_task = bide_retain(bide_current_task());
