@@ -6,12 +6,13 @@
  *  - A fiber runs on one thread only, the one that first switched to it.
  *  - bide__fiber_switch() returns in `from` when, and only when, somebody switches back to it.
  *  - A fiber's entry function never returns: it switches away for the last time with
- * bide__fiber_leave(), and only afterwards, from another stack, may bide__fiber_fini() be called.
+ *    bide__fiber_leave(), and only afterwards, from another stack, may bide__fiber_fini() be
+ *    called.
  *  - The memory above a fiber's first frame belongs to the owner of the stack (see stack.h): it
- * lies at higher addresses than any frame, so that an overflow never reaches it.
+ *    lies at higher addresses than any frame, so that an overflow never reaches it.
  *  - The floating-point control words (rounding, traps, flush to zero) belong to the fiber, which
- * starts with those of who made it; exception status flags belong to nobody and may be lost or
- * gained in any switch.
+ *    starts with those of who made it; exception status flags belong to nobody and may be lost or
+ *    gained in any switch.
  */
 #ifndef BIDE_FIBER_FIBER_H
 #define BIDE_FIBER_FIBER_H

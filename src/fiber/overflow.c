@@ -3,9 +3,9 @@
  *
  * Invariants
  *  - A disposition that is not the default one, and an alternate stack that somebody else set, are
- * left alone.
+ *    left alone.
  *  - After the handler has returned the process dies of the signal that it got, however that was
- * sent.
+ *    sent.
  */
 #include "fiber/overflow.h"
 

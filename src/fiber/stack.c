@@ -5,11 +5,11 @@
  *
  * Invariants
  *  - Slots are handed out hot first, then cold, then fresh, and from older regions before younger
- * ones, so that younger regions fall empty.
+ *    ones, so that younger regions fall empty.
  *  - Slots below region->guarded have their guard; those from region->fresh on have never been
- * touched.
+ *    touched.
  *  - A hot stack's link is in its own top page, which is resident anyhow. Nothing else in an unused
- * stack is read or written.
+ *    stack is read or written.
  *  - pool->regions is sorted from old to young, and none before pool->room has a slot to hand out.
  */
 #include "fiber/stack.h"
@@ -73,15 +73,16 @@ struct link {
     struct link *above; /* hotter; not maintained in the hottest */
     struct link *below; /* colder; NULL in the coldest */
     struct bide__stack_region *region;
-    char *low;
+    void *unused; /* keeps what lies above aligned */
 };
 
 struct bide__stack_pool {
     struct link *hottest;
     struct link *coldest; /* undefined while there is no hot stack */
     size_t hot;
-    size_t held;
-    size_t size;
+    size_t busy; /* held or hot, so that taking a hot one changes one number only */
+    size_t size; /* of a slot: guard and usable */
+    size_t usable;
     size_t guard_size;
     size_t page_size;
     enum guard_method guard_method;
@@ -124,9 +125,11 @@ static uint64_t *stale_bits(struct bide__stack_region *region)
     return region->bits + bitmap_words(region);
 }
 
-/* The memory checkers' view: an unused stack is out of bounds, but for its link; a new owner finds
- * no old values. */
-static void mark_undefined(const struct bide__stack_pool *pool, struct bide__stack stack)
+/*
+ * The memory checkers' view: an unused stack is out of bounds, but for its link; a new owner finds
+ * no old values.
+ */
+static void mark_new(const struct bide__stack_pool *pool, struct bide__stack stack)
 {
     (void)pool;
     (void)stack;
@@ -136,28 +139,35 @@ static void mark_undefined(const struct bide__stack_pool *pool, struct bide__sta
 #endif
 }
 
-static void mark_in_use_again(const struct bide__stack_pool *pool, struct bide__stack stack)
+static bool is_watched(const struct bide__stack_pool *pool)
+{
+    (void)pool;
+#if BIDE__VALGRIND
+    return BIDE__ASAN || pool->on_valgrind;
+#else
+    return BIDE__ASAN;
+#endif
+}
+
+__attribute__((cold, noinline)) static void mark_used(const struct bide__stack_pool *pool,
+                                                      struct bide__stack stack)
 {
 #if BIDE__ASAN
     __asan_unpoison_memory_region(stack.low, (size_t)(stack.top - stack.low));
 #endif
-    mark_undefined(pool, stack);
+    mark_new(pool, stack);
 }
 
-static void mark_unused(const struct bide__stack_pool *pool, struct bide__stack stack)
+__attribute__((cold, noinline)) static void mark_unused(const struct bide__stack_pool *pool,
+                                                        struct bide__stack stack)
 {
-    (void)pool;
-    (void)stack;
+    mark_used(pool, stack);
 #if BIDE__ASAN
-    __asan_unpoison_memory_region(stack.top - sizeof(struct link), sizeof(struct link));
-    __asan_poison_memory_region(stack.low, (size_t)(stack.top - stack.low) - sizeof(struct link));
+    __asan_poison_memory_region(stack.low, pool->usable - sizeof(struct link));
 #endif
 #if BIDE__VALGRIND
-    if (pool->on_valgrind) {
-        VALGRIND_MAKE_MEM_UNDEFINED(stack.top - sizeof(struct link), sizeof(struct link));
-        VALGRIND_MAKE_MEM_NOACCESS(stack.low,
-                                   stack.top - stack.low - (ptrdiff_t)sizeof(struct link));
-    }
+    if (pool->on_valgrind)
+        VALGRIND_MAKE_MEM_NOACCESS(stack.low, pool->usable - sizeof(struct link));
 #endif
 }
 
@@ -349,10 +359,10 @@ static int get_from_region(struct bide__stack_pool *pool, struct bide__stack *re
         .top = region->base + (slot + 1) * pool->size,
     };
     if (used_before)
-        mark_in_use_again(pool, *ret_stack);
+        mark_used(pool, *ret_stack);
     else
-        mark_undefined(pool, *ret_stack);
-    pool->held++;
+        mark_new(pool, *ret_stack);
+    pool->busy++;
     return 0;
 }
 
@@ -379,8 +389,8 @@ static int get_single(struct bide__stack_pool *pool, size_t size, struct bide__s
         .low = region->base + region->guard_size,
         .top = region->base + size,
     };
-    mark_undefined(pool, *ret_stack);
-    pool->held++;
+    mark_new(pool, *ret_stack);
+    pool->busy++;
     return 0;
 }
 
@@ -393,40 +403,57 @@ static int whole_size(size_t size, size_t page_size, size_t *ret_size)
     return 0;
 }
 
-int bide__stack_get(struct bide__stack_pool *pool, size_t size, struct bide__stack *ret_stack)
+__attribute__((noinline)) static int get_slowly(struct bide__stack_pool *pool, size_t size,
+                                                struct bide__stack *ret_stack)
 {
-    if (size != 0 && size != pool->size) {
+    if (size != 0) {
         int rc = whole_size(size, pool->page_size, &size);
         if (rc < 0)
             return rc;
         if (size != pool->size)
             return get_single(pool, size, ret_stack);
+        if (pool->hottest)
+            return bide__stack_get(pool, 0, ret_stack);
     }
+    return get_from_region(pool, ret_stack);
+}
+
+int bide__stack_get(struct bide__stack_pool *pool, size_t size, struct bide__stack *ret_stack)
+{
     struct link *link = pool->hottest;
-    if (!link)
-        return get_from_region(pool, ret_stack);
+    if (size != 0 || !link)
+        return get_slowly(pool, size, ret_stack);
     pool->hottest = link->below;
     pool->hot--;
-    pool->held++;
-    *ret_stack = (struct bide__stack){link->region, link->low, (char *)(link + 1)};
-    mark_in_use_again(pool, *ret_stack);
+    char *top = (char *)(link + 1);
+    ret_stack->top = top;
+    ret_stack->low = top - pool->usable;
+    ret_stack->region = link->region;
+    if (is_watched(pool))
+        mark_used(pool, *ret_stack);
     return 0;
+}
+
+__attribute__((cold, noinline)) static void put_single(struct bide__stack_pool *pool,
+                                                       struct bide__stack stack)
+{
+    pool->busy--;
+    unmap(stack.region->base, (size_t)(stack.top - stack.region->base));
+    free(stack.region);
 }
 
 void bide__stack_put(struct bide__stack_pool *pool, struct bide__stack stack)
 {
-    assert(pool->held > 0);
-    pool->held--;
+    assert(pool->busy > pool->hot);
     if (stack.region->single) {
-        unmap(stack.region->base, (size_t)(stack.top - stack.region->base));
-        free(stack.region);
+        put_single(pool, stack);
         return;
     }
-    mark_unused(pool, stack);
+    if (is_watched(pool))
+        mark_unused(pool, stack);
     struct link *link = (struct link *)(void *)stack.top - 1;
     link->below = pool->hottest;
     link->region = stack.region;
-    link->low = stack.low;
     if (pool->hottest)
         pool->hottest->above = link;
     else
@@ -441,10 +468,11 @@ static void make_stale(struct bide__stack_pool *pool, const struct link *link,
                        struct bide__stack_region **queue)
 {
     struct bide__stack_region *region = link->region;
-    size_t slot = (size_t)(link->low - region->base) / pool->size;
+    size_t slot = (size_t)((const char *)link - region->base) / pool->size;
     stale_bits(region)[slot / 64] |= (uint64_t)1 << slot % 64;
     region->stale++;
     pool->hot--;
+    pool->busy--;
     if (!region->queued) {
         region->queued = true;
         region->next_queued = *queue;
@@ -515,7 +543,7 @@ static void settle(struct bide__stack_pool *pool, struct bide__stack_region *que
 static bool is_sparse(const struct bide__stack_pool *pool)
 {
     return pool->region_count > 1 && pool->trimmed >= pool->hot &&
-           pool->slots / SPARSE_FRACTION > pool->held + pool->hot;
+           pool->slots / SPARSE_FRACTION > pool->busy;
 }
 
 static bool worth_keeping(const struct bide__stack_pool *pool,
@@ -592,6 +620,7 @@ int bide__stack_pool_new(size_t size_default, struct bide__stack_pool **ret_pool
     pool->page_size = page_size;
     pool->size = size;
     pool->guard_size = guard_size_for(size, page_size);
+    pool->usable = size - pool->guard_size;
     const char *guard = getenv("BIDE_STACK_GUARD");
     if (guard && strcmp(guard, "mprotect") == 0)
         pool->guard_method = GUARD_MPROTECT;
@@ -606,7 +635,7 @@ void bide__stack_pool_free(struct bide__stack_pool *pool)
 {
     if (!pool)
         return;
-    assert(pool->held == 0);
+    assert(pool->busy == pool->hot);
     for (size_t i = 0; i < pool->region_count; i++)
         free_region(pool, pool->regions[i]);
     free(pool->regions);
@@ -615,7 +644,7 @@ void bide__stack_pool_free(struct bide__stack_pool *pool)
 
 size_t bide__stack_pool_held(const struct bide__stack_pool *pool)
 {
-    return pool->held;
+    return pool->busy - pool->hot;
 }
 
 size_t bide__stack_pool_cached(const struct bide__stack_pool *pool)

@@ -5,15 +5,16 @@
  * Invariants
  *  - A pool belongs to one thread; no locks.
  *  - Below every stack lies a guard of a quarter of its size, one page at least and 64 KiB at most,
- * so that a frame which is larger than a page does not step over it; touching it faults
- * (MADV_GUARD_INSTALL where the kernel has it, so that a million stacks are one mapping; mprotect
- * otherwise, or if BIDE_STACK_GUARD=mprotect is in the environment).
+ *    so that a frame which is larger than a page does not step over it; touching it faults
+ *    (MADV_GUARD_INSTALL where the kernel has it, so that a million stacks are one mapping;
+ *    mprotect otherwise, or if BIDE_STACK_GUARD=mprotect is in the environment).
  *  - [low, top) is readable and writable while the stack is held. Its contents are undefined when
- * it is handed out: a reused stack is neither cleared nor, as a rule, returned to the kernel first.
+ *    it is handed out: a reused stack is neither cleared nor, as a rule, returned to the kernel
+ *    first.
  *  - Getting a stack fails only with -ENOMEM (or -EINVAL for a size out of range) and then has no
- * effect.
+ *    effect.
  *  - Until a stack is first used nothing in it is touched. While it is unused its last 32 bytes are
- * the pool's.
+ *    the pool's.
  */
 #ifndef BIDE_FIBER_STACK_H
 #define BIDE_FIBER_STACK_H
@@ -58,12 +59,13 @@ void bide__stack_put(struct bide__stack_pool *pool, struct bide__stack stack);
  */
 void bide__stack_pool_trim(struct bide__stack_pool *pool, size_t keep);
 
-size_t bide__stack_pool_held(const struct bide__stack_pool *pool); /* handed out and not put back */
-size_t bide__stack_pool_cached(
-    const struct bide__stack_pool *pool); /* unused stacks whose pages may be resident */
+/* Handed out and not put back. */
+size_t bide__stack_pool_held(const struct bide__stack_pool *pool);
+/* Unused stacks whose pages may be resident. */
+size_t bide__stack_pool_cached(const struct bide__stack_pool *pool);
 
-/* Whether the address lies in the guard of this stack: what an overflow touches first.
- * Async-signal-safe. */
+/* Whether the address lies in the guard of this stack, which an overflow touches first. May be
+ * called from a signal handler. */
 bool bide__stack_guards(struct bide__stack stack, const void *address);
 /* Bytes of the stack that have ever been touched, by asking the kernel which pages are resident;
  * for reports only. */

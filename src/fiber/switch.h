@@ -5,7 +5,7 @@
  * Invariants
  *  - Exactly one of the BIDE__SWITCH_ macros is 1.
  *  - Everything that a call must preserve is preserved, the control words of the floating-point
- * units included: they belong to the context. Their status flags do not.
+ *    units included: they belong to the context. Their status flags do not.
  */
 #ifndef BIDE_FIBER_SWITCH_H
 #define BIDE_FIBER_SWITCH_H

@@ -7,8 +7,9 @@
  * between the loop and its own, are inlined, and the switch itself is no call either. The saved
  * context is the one of switch_x86_64.S, so that either may continue what the other left.
  *
- * Unwinders that interrupt a thread between these instructions may find the wrong frame; those that
- * start anywhere else do not.
+ * Whoever unwinds from below a switch, as every backtrace of a task does, is not misled. Only a
+ * profiler or a debugger that interrupts the thread between these instructions may find a wrong
+ * caller, for no directive can tell what the compiler measures the frame by.
  */
 #ifndef BIDE_FIBER_SWITCH_INLINE_H
 #define BIDE_FIBER_SWITCH_INLINE_H
@@ -16,6 +17,16 @@
 #include "fiber/switch.h"
 
 #if BIDE__SWITCH_X86_64
+
+/* Nothing in them outlives a call; where the compiler may use them it has to know. */
+#ifdef __AVX512F__
+#define BIDE__SWITCH_CLOBBERS_MORE \
+    , "k0", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", \
+        "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", \
+        "k5", "k6", "k7"
+#else
+#define BIDE__SWITCH_CLOBBERS_MORE
+#endif
 
 __attribute__((always_inline)) static inline void bide__switch_inline(void **ret_sp,
                                                                       void *const *sp)
@@ -59,7 +70,8 @@ __attribute__((always_inline)) static inline void bide__switch_inline(void **ret
                      :
                      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2",
                        "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-                       "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc");
+                       "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)",
+                       "st(5)", "st(6)", "st(7)", "memory", "cc" BIDE__SWITCH_CLOBBERS_MORE);
 }
 
 #else
