@@ -156,6 +156,7 @@ void bide__stream_output_fini(bide_stream *stream)
     bide__list_remove(&stream->flush.node);
     free(stream->filling.data);
     free(stream->sending.data);
+    free(stream->big_iov);
 }
 
 void bide__stream_fail_output(bide_stream *stream, int error)
@@ -268,6 +269,7 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     struct iovec *copy = malloc((size_t)n * sizeof *copy);
     if (!copy)
         return -ENOMEM;
+    stream->big_iov = copy;
     memcpy(copy, pieces, (size_t)n * sizeof *copy);
     for (int i = 0; i < n; i++)
         stream->big_size += pieces[i].iov_len;
@@ -279,6 +281,7 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     if (rc < 0 && stream->send.n_done > 0 && stream->send.n_done < size)
         tear(stream);
     stream->big_size = 0;
+    stream->big_iov = NULL;
     free(copy);
     if (rc < 0 && rc != -ECANCELED)
         bide__stream_fail_output(stream, rc);
@@ -348,9 +351,13 @@ static int write_direct(bide_stream *stream, const struct iovec *pieces, int n, 
 /* What can be done without waiting; -EAGAIN if it can't. */
 static int write_now(bide_stream *stream, const struct iovec *pieces, int n, size_t size)
 {
+    size_t high = stream->opts.write_high_bytes;
+    if (!turn_is_free(stream) || size > high)
+        return -EAGAIN;
+    if (bide__stream_pending(stream) > high - size)
+        bide__stream_flush(stream); /* the kernel may have room that we have not */
     size_t pending = bide__stream_pending(stream);
-    if (!turn_is_free(stream) || size > stream->opts.write_high_bytes ||
-        pending > stream->opts.write_high_bytes - size)
+    if (pending > high - size)
         return -EAGAIN;
     if (pending == 0 && size >= DIRECT_BYTES_MIN)
         return write_direct(stream, pieces, n, size);
@@ -384,13 +391,13 @@ int bide_writev(bide_stream *stream, const struct iovec *pieces, int n)
     rc = write_now(stream, pieces, n, size);
     if (rc != -EAGAIN)
         return rc;
-    bide__stream_ref(stream);
+    bide__stream_enter(stream);
     rc = turn_take(stream, coro);
     if (rc == 0) {
         rc = write_turn(stream, coro, pieces, n, size);
         turn_give(stream);
     }
-    bide__stream_unref(stream);
+    bide__stream_leave(stream);
     return rc;
 }
 
@@ -439,13 +446,13 @@ static int drain(bide_stream *stream, bool end)
         rc = drain_refused(stream, end);
     if (rc < 0)
         return rc;
-    bide__stream_ref(stream);
+    bide__stream_enter(stream);
     rc = turn_take(stream, coro);
     if (rc == 0) {
         rc = drain_turn(stream, coro, end);
         turn_give(stream);
     }
-    bide__stream_unref(stream);
+    bide__stream_leave(stream);
     return rc;
 }
 
