@@ -35,19 +35,21 @@ static struct lookup *lookup_of(struct bide__job *job)
     return bide__container(job, struct lookup, lookup.job);
 }
 
-static void lookup_done(struct bide__job *job)
-{
-    struct lookup *lookup = lookup_of(job);
-    if (lookup->coro->wait)
-        bide__wake(lookup->coro, 0);
-}
-
 static void lookup_drop(struct bide__job *job)
 {
     struct lookup *lookup = lookup_of(job);
     if (lookup->lookup.list)
         lookup->ops->lookup_free(NULL, lookup->lookup.list);
     free(lookup);
+}
+
+static void lookup_done(struct bide__job *job)
+{
+    struct lookup *lookup = lookup_of(job);
+    if (lookup->coro->wait)
+        bide__wake(lookup->coro, 0);
+    else /* a closing loop abandoned the task */
+        lookup_drop(job);
 }
 
 static void lookup_interrupt(struct bide__coro *coro)

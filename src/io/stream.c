@@ -25,7 +25,7 @@ static void recv_after(struct bide__operation *operation);
 static void linger_over(struct bide__timer *timer);
 static void background_go_on(bide_stream *stream);
 
-static int stream_opts(const struct bide_stream_opts *opts, struct bide_stream_opts *ret_opts)
+int bide__stream_opts(const struct bide_stream_opts *opts, struct bide_stream_opts *ret_opts)
 {
     struct bide_stream_opts all = opts ? *opts : (struct bide_stream_opts){0};
     if (!(all.linger_seconds >= 0))
@@ -44,48 +44,82 @@ static int stream_opts(const struct bide_stream_opts *opts, struct bide_stream_o
     return 0;
 }
 
-int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
-                     bide_stream **ret_stream)
+/* Without a socket. */
+static int stream_new(bide_loop *loop, const struct bide_stream_opts *opts,
+                      bide_stream **ret_stream)
 {
     struct bide_stream_opts all;
-    int rc = stream_opts(opts, &all);
+    int rc = bide__stream_opts(opts, &all);
     if (rc < 0)
         return rc;
     bide_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return -ENOMEM;
     stream->loop = bide__loop_ref(loop);
-    stream->sock = sock;
-    stream->refs = 2;
+    stream->refs = 1;
     stream->opts = all;
     stream->resource.drop = stream_drop;
     stream->recv.after = recv_after;
     bide__timer_init(&stream->timer, linger_over);
     bide__stream_output_init(stream);
-    bide__list_append(&loop->resources, &stream->resource.node);
-    if (!all.delay) /* not every stream socket knows it */
-        bide__stream_ops(stream)->sock_setopt(sock, IPPROTO_TCP, TCP_NODELAY, &(int){1},
-                                              sizeof(int));
     *ret_stream = stream;
     return 0;
+}
+
+static void stream_take_sock(bide_stream *stream, struct bide__sock *sock)
+{
+    stream->sock = sock;
+    bide__stream_ref(stream);
+    bide__list_append(&stream->loop->resources, &stream->resource.node);
+    if (!stream->opts.delay) /* not every stream socket knows it */
+        bide__stream_ops(stream)->sock_setopt(sock, IPPROTO_TCP, TCP_NODELAY, &(int){1},
+                                              sizeof(int));
+}
+
+int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
+                     bide_stream **ret_stream)
+{
+    int rc = stream_new(loop, opts, ret_stream);
+    if (rc == 0)
+        stream_take_sock(*ret_stream, sock);
+    return rc;
+}
+
+/* Whether the descriptor is a stream socket that does not listen. */
+static int check_fd(struct bide__engine *engine, int fd)
+{
+    struct bide__sock sock = {.engine = engine, .fd = fd};
+    int type = 0;
+    int listens = 0;
+    socklen_t length = sizeof(int);
+    int rc = engine->ops->sock_getopt(&sock, SOL_SOCKET, SO_TYPE, &type, &length);
+    if (rc == 0)
+        rc = engine->ops->sock_getopt(&sock, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+    if (rc < 0)
+        return rc;
+    return type == SOCK_STREAM && !listens ? 0 : -EINVAL;
 }
 
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
 {
     struct bide__sock *sock = NULL;
+    bide_stream *stream;
     bide_loop *loop = bide__loop_running;
-    struct bide_stream_opts all;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
     if (rc == 0)
-        rc = stream_opts(opts, &all);
+        rc = check_fd(loop->engine, fd);
     if (rc == 0)
-        rc = loop->engine->ops->sock_adopt(loop->engine, fd, &sock);
+        rc = stream_new(loop, opts, &stream);
     if (rc < 0)
         return rc;
-    rc = bide__stream_new(loop, sock, opts, ret_stream);
-    if (rc < 0)
-        loop->engine->ops->sock_close(sock);
-    return rc;
+    rc = loop->engine->ops->sock_adopt(loop->engine, fd, &sock); /* the last that can fail */
+    if (rc < 0) {
+        bide__stream_unref(stream);
+        return rc;
+    }
+    stream_take_sock(stream, sock);
+    *ret_stream = stream;
+    return 0;
 }
 
 void bide__stream_unref(bide_stream *stream)
@@ -160,6 +194,8 @@ static void stream_drop(struct bide__resource *resource)
 {
     bide_stream *stream = bide__container(resource, bide_stream, resource);
     bide__stream_ref(stream);
+    stream->refs -= stream->inside;
+    stream->inside = 0;
     stream->room_coro = NULL;
     stream->writer = NULL;
     stream_fail(stream, -ECONNABORTED);
@@ -277,6 +313,7 @@ int bide_close(bide_stream *stream)
     if (!stream)
         return 0;
     int rc = 0;
+    stream->inside++; /* the owner's handle is this call's now */
     if (!stream->ending) {
         struct bide__coro *coro = bide__coro_current();
         expel(stream);
@@ -286,7 +323,7 @@ int bide_close(bide_stream *stream)
         if (!stream->ending)
             linger(stream);
     }
-    bide__stream_unref(stream);
+    bide__stream_leave(stream);
     return rc;
 }
 

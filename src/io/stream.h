@@ -2,8 +2,9 @@
  * A stream, as reading, writing and ending it share it.
  *
  * Invariants
- *  - `refs` counts the owner's handle, every call that is inside the stream, and the socket: the
- * structure goes when nobody can reach it and the socket is closed.
+ *  - `refs` counts the owner's handle, every call that is `inside` the stream, and the socket: the
+ * structure goes when nobody can reach it and the socket is closed. Calls that a closing loop
+ * abandoned do not count any more.
  *  - The socket is closed when the stream is `ending` and neither operation is pending; nothing
  * starts one after that.
  *  - Output is in two buffers: `sending`, which the engine has while `send` is pending and which
@@ -29,6 +30,7 @@ struct bide_stream {
     bide_loop *loop;
     struct bide__sock *sock; /* NULL once closed */
     unsigned refs;
+    unsigned inside;
     int error;   /* why every new call fails: aborted or closed */
     bool ending; /* the socket is closed as soon as no operation is pending */
     struct bide__resource resource;
@@ -47,6 +49,7 @@ struct bide_stream {
     size_t sending_skip; /* of `sending`: was gone before */
     struct iovec sending_iov;
     size_t big_size;           /* what goes out from a caller's memory just now */
+    struct iovec *big_iov;     /* and where it stands */
     struct bide__coro *writer; /* has the turn */
     struct bide__list writers; /* wait for it */
     struct bide__coro
@@ -63,6 +66,9 @@ struct bide_stream {
     struct bide__timer timer;
 };
 
+/* Puts the defaults in the place of zeroes; `opts` may be NULL. 0 or -EINVAL. */
+int bide__stream_opts(const struct bide_stream_opts *opts, struct bide_stream_opts *ret_opts);
+
 /* Takes the socket on success. `opts` may be NULL. */
 int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
                      bide_stream **ret_stream);
@@ -72,6 +78,19 @@ static inline void bide__stream_ref(bide_stream *stream)
     stream->refs++;
 }
 void bide__stream_unref(bide_stream *stream);
+
+/* Around every call that may wait. */
+static inline void bide__stream_enter(bide_stream *stream)
+{
+    stream->inside++;
+    stream->refs++;
+}
+
+static inline void bide__stream_leave(bide_stream *stream)
+{
+    stream->inside--;
+    bide__stream_unref(stream);
+}
 
 static inline const struct bide__engine_ops *bide__stream_ops(const bide_stream *stream)
 {

@@ -37,7 +37,7 @@ static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
     if (stream->reading)
         return -EBUSY;
     stream->reading = true;
-    bide__stream_ref(stream);
+    bide__stream_enter(stream);
     return 0;
 }
 
@@ -48,7 +48,7 @@ static int read_end(bide_stream *stream, int rc)
         stream->skipping = false;
     if (rc < 0 && input_error(stream) < 0)
         rc = input_error(stream);
-    bide__stream_unref(stream);
+    bide__stream_leave(stream);
     return rc;
 }
 

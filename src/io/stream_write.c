@@ -356,6 +356,8 @@ static int write_now(bide_stream *stream, const struct iovec *pieces, int n, siz
         return -EAGAIN;
     if (bide__stream_pending(stream) > high - size)
         bide__stream_flush(stream); /* the kernel may have room that we have not */
+    if (output_broken(stream) < 0)
+        return output_broken(stream);
     size_t pending = bide__stream_pending(stream);
     if (pending > high - size)
         return -EAGAIN;

@@ -241,13 +241,31 @@ STREAM_TEST(an_offer_is_taken_whole_or_not_at_all)
     CHECK_INT(bide_offer(pair.stream, large, HIGH + 1), -EAGAIN);
     CHECK_INT(bide_offer(pair.stream, NULL, 0), 0);
     CHECK_INT(bide_stream_pending(pair.stream), 0);
+    size_t n = stuff(pair.stream);
     pattern_fill(large, 0, sizeof large);
-    CHECK_INT(bide_offer(pair.stream, large, HIGH - 100), 0);
-    size_t left = HIGH - bide_stream_pending(pair.stream);
-    CHECK_INT(bide_offer(pair.stream, large, left + 1), -EAGAIN);
-    CHECK_INT(bide_offer(pair.stream, large + HIGH - 100, left), 0);
-    CHECK_INT(bide_stream_pending(pair.stream), HIGH);
-    peer_hears_pattern(pair.peer, 0, HIGH - 100 + left);
+    size_t n_taken = 0;
+    for (size_t size = 511; size > 0; size--) {
+        size_t pending = bide_stream_pending(pair.stream);
+        int rc = bide_offer(pair.stream, large + n + n_taken, size);
+        size_t taken = rc == 0 ? size : 0;
+        CHECK_INT(rc, rc == 0 ? 0 : -EAGAIN);
+        CHECK_INT(bide_stream_pending(pair.stream), pending + taken);
+        n_taken += taken;
+    }
+    peer_hears_pattern(pair.peer, 0, n + n_taken);
+    CHECK_INT(bide_offer(pair.stream, "!", 1), 0);
+    peer_hears_only(pair.peer, "!");
+    pair_close(&pair);
+}
+
+/* There is room, only nobody looked: an offer does. */
+STREAM_TEST(an_offer_that_finds_no_room_asks_the_kernel)
+{
+    struct pair pair = pair_open_with(&marks);
+    pattern_fill(large, 0, sizeof large);
+    for (size_t n = 0; n < 10 * HIGH; n += 1000)
+        CHECK_INT(bide_offer(pair.stream, large + n, 1000), 0);
+    peer_hears_pattern(pair.peer, 0, 10 * HIGH + 80);
     pair_close(&pair);
 }
 
