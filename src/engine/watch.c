@@ -61,6 +61,12 @@ static int control(int set_fd, int operation, const struct bide__watch *watch)
     return epoll_ctl(set_fd, operation, watch->fd, &event) < 0 ? -errno : 0;
 }
 
+/* What the kernel says when the number stands for nothing, or for a file that is not in the set. */
+static bool means_gone(int rc)
+{
+    return rc == -ENOENT || rc == -EBADF || rc == -EPERM || rc == -EINVAL;
+}
+
 static void disown(struct bide__watch *watch)
 {
     watch->owns_entry = false;
@@ -157,7 +163,7 @@ int bide__watch_change(struct bide__watch *watch, unsigned events)
     int rc = control(watch->set->fd, EPOLL_CTL_MOD, watch);
     if (rc < 0)
         watch->events = before;
-    return rc == -ENOENT ? -EBADF : rc; /* the number is another file's now */
+    return means_gone(rc) ? -EBADF : rc;
 }
 
 void bide__watch_remove(struct bide__watch *watch)
@@ -172,6 +178,19 @@ void bide__watch_remove(struct bide__watch *watch)
     free(watch);
 }
 
+/* Whether the entry still is what it was is asked by changing it into itself. */
+static int move(struct bide__watch *watch, int new_fd)
+{
+    if (!watch->owns_entry)
+        return 0;
+    int rc = control(watch->set->fd, EPOLL_CTL_MOD, watch);
+    if (means_gone(rc)) {
+        disown(watch);
+        return 0;
+    }
+    return rc < 0 ? rc : control(new_fd, EPOLL_CTL_ADD, watch);
+}
+
 /* Whoever's entry can still be reached moves to a new set. On failure the old one is kept, and the
  * next stray event retries. */
 static void rebuild(struct bide__watch_set *set)
@@ -182,13 +201,8 @@ static void rebuild(struct bide__watch_set *set)
     int rc = 0;
     bide__list_each(node, &set->watches)
     {
-        struct bide__watch *watch = bide__container(node, struct bide__watch, node);
-        if (!watch->owns_entry)
-            continue;
-        if (control(set->fd, EPOLL_CTL_MOD, watch) < 0)
-            disown(watch);
-        else if (rc == 0)
-            rc = control(fd, EPOLL_CTL_ADD, watch);
+        if (rc == 0)
+            rc = move(bide__container(node, struct bide__watch, node), fd);
     }
     if (rc == 0)
         rc = set->attach(set->engine, fd);

@@ -202,10 +202,14 @@ static inline void rig_recv_exactly(struct bide__sock *sock, void *buffer, size_
 static inline void rig_settle(struct bide__engine *engine)
 {
     struct rig_pair pair = rig_tcp_pair(engine);
+    struct rig_op wait;
+    rig_op_init(&wait);
     for (int i = 0; i < 3; i++) {
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
         rig_write(pair.peer, "x", 1);
+        rig_end(engine, &wait);
         char byte;
-        rig_recv_exactly(pair.sock, &byte, 1);
+        CHECK_INT(engine->ops->try_recv(pair.sock, &byte, 1), 1);
     }
     rig_pair_close(&pair);
 }

@@ -550,6 +550,71 @@ BIDE_TEST(connections_are_accepted_in_order_of_arrival)
     rig_close(engine);
 }
 
+/* What the kernel had no room for is not tried again until it has, and then it is. */
+BIDE_TEST(immediate_calls_agree_with_waits)
+{
+    struct bide__engine *engine = rig_open();
+    const struct bide__engine_ops *ops = engine->ops;
+    struct rig_pair pair = rig_tcp_pair(engine);
+    struct rig_op wait;
+    rig_op_init(&wait);
+    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    static char data[100000];
+    struct iovec iov = {data, sizeof(data)};
+    size_t n_sent = 0;
+    for (ssize_t n; (n = ops->try_send(pair.sock, &iov, 1)) != -EAGAIN; n_sent += (size_t)n) {
+        CHECK(n > 0);
+        iov = (struct iovec){data, sizeof(data)};
+    }
+    CHECK_INT(ops->try_send(pair.sock, &iov, 1), -EAGAIN);
+    for (size_t n_got = 0; n_got < n_sent;) {
+        ssize_t n = recv(pair.peer, data, sizeof(data), 0);
+        CHECK(n > 0);
+        n_got += (size_t)n;
+    }
+    rig_settle(engine);
+    char byte;
+    CHECK_INT(ops->try_recv(pair.sock, &byte, 1), -EAGAIN);
+    CHECK_INT(ops->try_send(pair.sock, &iov, 1), sizeof(data));
+    rig_write(pair.peer, "x", 1);
+    rig_settle(engine);
+    CHECK_INT(wait.n_ends, 1);
+    CHECK_INT(ops->try_recv(pair.sock, &byte, 1), 1);
+    rig_pair_close(&pair);
+    rig_close(engine);
+}
+
+/* A user's duplicate of a socket that the engine closed comes back under the same number. */
+BIDE_TEST(a_file_can_be_adopted_again_under_its_number)
+{
+    struct bide__engine *engine = rig_open();
+    struct sockaddr_storage address;
+    socklen_t length;
+    struct bide__sock *listener = rig_listen(engine, AF_INET, 8, &address, &length);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
+    struct bide__sock *sock = accept_one(listener);
+    for (int i = 0; i < 3; i++) {
+        struct rig_op wait;
+        rig_op_init(&wait);
+        CHECK_INT(engine->ops->recv_wait(sock, &wait.op), BIDE__PENDING);
+        rig_write(client, "x", 1);
+        rig_end(engine, &wait);
+        char byte;
+        rig_recv_exactly(sock, &byte, 1);
+        int number = sock->fd;
+        int duplicate = dup(number);
+        engine->ops->sock_close(sock);
+        CHECK_INT(dup2(duplicate, number), number);
+        close(duplicate);
+        CHECK_INT(engine->ops->sock_adopt(engine, number, &sock), 0);
+    }
+    engine->ops->sock_close(sock);
+    engine->ops->sock_close(listener);
+    close(client);
+    rig_close(engine);
+}
+
 BIDE_TEST(errors_of_the_kernel_are_returned)
 {
     struct bide__engine *engine = rig_open();

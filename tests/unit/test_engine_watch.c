@@ -124,6 +124,7 @@ BIDE_TEST(what_a_watch_asks_for_can_change)
     rig_settle(engine);
     CHECK_INT(observer.n_calls, 0);
     CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_WRITE), 0);
+    CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_WRITE), 0);
     rig_turn_until(engine, &observer.n_calls, 1);
     CHECK_INT(observer.events, BIDE__WATCH_WRITE);
     CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_READ), 0);
@@ -315,6 +316,29 @@ BIDE_TEST(an_event_of_a_closed_watch_is_not_its_successors)
         close(fds[i][0]);
         close(fds[i][1]);
     }
+    rig_close(engine);
+}
+
+BIDE_TEST(a_watch_whose_number_was_closed_cannot_change)
+{
+    struct bide__engine *engine = rig_open();
+    int fds[2];
+    open_pipe(fds);
+    struct observer reader;
+    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    close(fds[0]);
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
+    CHECK_INT(dup2(fds[1], fds[0]), fds[0]); /* the number is another file's */
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
+    FILE *file = tmpfile();
+    CHECK(file);
+    CHECK_INT(dup2(fileno(file), fds[0]), fds[0]); /* of one that has no readiness */
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_READ), 0); /* no change */
+    observer_close(&reader);
+    fclose(file);
+    close(fds[0]);
+    close(fds[1]);
     rig_close(engine);
 }
 
