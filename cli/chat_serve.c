@@ -44,13 +44,16 @@ static void allow_many_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int stop(void *server)
+/* `data` is where the server's handle is, until it is given back: a second signal may come after
+ * that. */
+static int stop(void *data)
 {
-    bide_server_close(server);
+    bide_server **server = data;
+    bide_server_close(*server);
     return 0;
 }
 
-static int stop_upon_signals(bide_server *server)
+static int stop_upon_signals(bide_server **server)
 {
     static const int signals[] = {SIGINT, SIGTERM};
     int rc = 0;
@@ -74,9 +77,10 @@ static void print_addresses(const bide_server *server)
     fflush(stdout);
 }
 
-static int serve_until_signal(bide_server *server)
+static int serve_until_signal(bide_server **running)
 {
-    int rc = stop_upon_signals(server);
+    bide_server *server = *running;
+    int rc = stop_upon_signals(running);
     if (rc == 0) {
         print_addresses(server);
         rc = bide_server_forever(server);
@@ -91,7 +95,7 @@ bide_async(serve, (const struct serve_opts *, opts))
 {
     static struct room room; /* too large for a frame */
     const struct bide_server_opts server_opts = {.stream = chat_stream_opts};
-    bide_server *server;
+    static bide_server *server;
     room_init(&room, opts->idle_seconds);
     int rc = bide_serve(opts->host, opts->port, chat_talk, &room, &server_opts, &server);
     if (rc < 0) {
@@ -99,8 +103,9 @@ bide_async(serve, (const struct serve_opts *, opts))
                 bide_strerror(rc));
         return EXIT_FAILURE;
     }
-    rc = serve_until_signal(server);
+    rc = serve_until_signal(&server);
     bide_server_free(server);
+    server = NULL;
     return rc;
 }
 

@@ -47,6 +47,8 @@ bide_async(serve, (unsigned, port))
     rc = bide_server_forever(server);
     if (rc == 0 && bide_within(2, bide_server_wait_closed(server)) == -ETIMEDOUT)
         bide_server_cancel(server);
+    bide_loop_remove_signal_handler(loop, SIGINT);
+    bide_loop_remove_signal_handler(loop, SIGTERM);
     bide_server_free(server);
     return rc;
 }

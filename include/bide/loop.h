@@ -35,7 +35,6 @@ struct bide_loop_opts {
     size_t stack_size;  /* bytes per task, guard page included; 0: 65,536 */
     double cleanup_seconds; /* how long closing waits for cancelled tasks and jobs before it reports
                                them; 0: 10 */
-    unsigned user_threads_max; /* threads for blocking jobs; 0: processors + 4, at most 32 */
 };
 
 /*

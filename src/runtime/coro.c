@@ -19,12 +19,24 @@ enum { COLOURS = 8, COLOUR_BYTES = 128, ARGUMENTS_SIZE_MAX = 4096 };
 
 enum { REFUSED_GIVES_TURN = 2, REFUSED_IS_SPINNING = 100, SPINNING_PAUSE_NS = 10 * 1000 * 1000 };
 
+/* snprintf() may not be called from a signal handler. */
+static const char *decimal(int number, char *buffer, size_t size)
+{
+    char *digit = buffer + size - 1;
+    *digit = '\0';
+    for (; number > 0 && digit > buffer; number /= 10)
+        *--digit = (char)('0' + number % 10);
+    return digit;
+}
+
 static size_t describe_overflow(const void *address, char *buffer, size_t size)
 {
     struct bide__coro *coro = bide__coro_current();
     if (!coro || !bide__stack_guards(coro->stack, address))
         return 0;
     const struct bide_place *place = coro->task->place;
+    char digits[16];
+    const char *line = decimal(place->line, digits, sizeof digits);
     const char *parts[] = {
         "bide: stack overflow in task ",
         coro->task->name ? coro->task->name : "(unnamed)",
@@ -32,6 +44,8 @@ static size_t describe_overflow(const void *address, char *buffer, size_t size)
         place->coroutine,
         ", spawned at ",
         place->file,
+        ":",
+        line,
         " in ",
         place->function,
     };

@@ -55,7 +55,7 @@ void bide__loop_unref(bide_loop *loop)
 
 static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
 {
-    struct bide__engine_opts engine_opts = {.user_threads_max = opts->user_threads_max};
+    struct bide__engine_opts engine_opts = {0};
     int rc = bide__engine_open(opts->engine, &engine_opts, &loop->engine);
     if (rc < 0)
         return rc;
