@@ -2,8 +2,8 @@
 
     echo.py BUILD_DIR [--rounds N] [--seconds S] [--cases BYTESxCONNECTIONS,...]
 
-Every round runs each server once, in a changing order, pinned to the first processor with the client
-on the last. What is compared is requests per processor second of the server, relative to the raw
+Every round runs each server once, in a changing order, pinned to the first processor, the client
+to the last. What is compared is requests per processor second of the server, relative to the raw
 loop of the same kind in the same round; the median of the rounds is printed. Wall-clock rates say
 more about the neighbours on the machine.
 """
