@@ -2,14 +2,15 @@
  * Servers.
  *
  * Invariants
- *  - `refs` counts the user's handle, every connection and every listening socket. The structure
- * goes with the last.
+ *  - `refs` counts the user's handle, every connection, every listening socket and every call that
+ * waits. The structure goes with the last. The loop knows it while anything but the handle is left.
  *  - A listener waits for connections exactly while the server is open and below its limit.
  * Connections are taken from the ready queue, not from the engine's callback, because that may
  * report.
  *  - A connection's stream is closed by its task, which always begins, also if it was cancelled
  * before.
  */
+#include "base/time.h"
 #include "io/resolve.h"
 #include "io/stream.h"
 #include "runtime/report.h"
@@ -22,16 +23,17 @@
 #include <sys/socket.h>
 
 enum { BACKLOG_DEFAULT = 1024, ACCEPTS_PER_TURN = 64, PORT_TRIES = 16 };
+#define RETRY_NS (BIDE__NS_PER_S / 10)
 
 struct listener {
     struct bide__op op;
     struct bide__ready ready;
-    struct bide__resource resource;
+    struct bide__timer retry; /* the engine could not wait */
     struct bide_server *server;
     struct bide__sock *sock;
     struct bide_address address;
     bool queued;
-    bool starved; /* reported for having no descriptor left */
+    bool starved; /* reported for lack of descriptors or memory */
 };
 
 struct bide_server {
@@ -39,8 +41,11 @@ struct bide_server {
     bide_handler *handler;
     void *data;
     struct bide_server_opts opts;
-    unsigned refs;
+    struct bide__resource resource;
+    size_t refs;
     bool closed;
+    size_t n_listening; /* sockets */
+    size_t n_waiting;   /* calls of forever and wait_closed */
     size_t n_connections;
     struct bide__list connections;
     struct bide__list waiters; /* tasks in forever and wait_closed */
@@ -62,6 +67,13 @@ static void server_unref(bide_server *server)
         return;
     bide__loop_unref(server->loop);
     free(server);
+}
+
+/* Of listeners and connections: nothing of the engine's and no task is left. */
+static void server_settle(bide_server *server)
+{
+    if (server->n_listening == 0 && server->n_connections == 0)
+        bide__list_remove(&server->resource.node);
 }
 
 static void wake_waiters(bide_server *server)
@@ -90,9 +102,11 @@ static void listener_settle(struct listener *listener)
     bide_server *server = listener->server;
     if (!listener->sock || listener->op.state != BIDE__OP_IDLE)
         return;
+    bide__timer_cancel(server->loop->timers, &listener->retry);
     server->loop->engine->ops->sock_close(listener->sock);
     listener->sock = NULL;
-    bide__list_remove(&listener->resource.node);
+    server->n_listening--;
+    server_settle(server);
     if (!listener->queued)
         server_unref(server);
 }
@@ -119,6 +133,7 @@ static void connection_leave(struct connection *connection)
                 listener_queue(&server->listeners[i]);
     if (server->n_connections == 0)
         wake_waiters(server);
+    server_settle(server);
     server_unref(server);
 }
 
@@ -216,8 +231,16 @@ static void listener_run(struct bide__ready *ready)
     rc = server->loop->engine->ops->accept_wait(listener->sock, &listener->op);
     if (rc == 0)
         listener_queue(listener);
-    else if (rc != BIDE__PENDING)
-        listener_starved(listener, rc);
+    if (rc == 0 || rc == BIDE__PENDING)
+        return;
+    listener_starved(listener, rc);
+    bide__timer_set(server->loop->timers, &listener->retry,
+                    bide__loop_now_ns(server->loop) + RETRY_NS);
+}
+
+static void listener_retry(struct bide__timer *timer)
+{
+    listener_queue(bide__container(timer, struct listener, retry));
 }
 
 static void listener_close(struct listener *listener)
@@ -242,9 +265,20 @@ int bide_server_close(bide_server *server)
     return 1;
 }
 
-static void listener_drop(struct bide__resource *resource)
+/* The loop closes: tasks that had not ended by now are gone. */
+static void server_drop(struct bide__resource *resource)
 {
-    bide_server_close(bide__container(resource, struct listener, resource)->server);
+    bide_server *server = bide__container(resource, bide_server, resource);
+    server->refs++;
+    bide__list_each(node, &server->connections)
+        bide__stream_unref(bide__container(node, struct connection, node)->stream);
+    server->refs -= server->n_connections + server->n_waiting;
+    server->n_connections = 0;
+    server->n_waiting = 0;
+    bide__list_init(&server->connections);
+    bide_server_close(server);
+    server_settle(server);
+    server_unref(server);
 }
 
 static int listen_at(bide_server *server, const struct bide_address *address,
@@ -290,12 +324,12 @@ static int listener_add(bide_server *server, const struct bide_address *address)
         return rc;
     listener->op.done = listener_woken;
     listener->ready.run = listener_run;
-    listener->resource.drop = listener_drop;
+    bide__timer_init(&listener->retry, listener_retry);
     listener->server = server;
     listener->sock = sock;
-    bide__list_append(&server->loop->resources, &listener->resource.node);
     server->refs++;
     server->n_listeners++;
+    server->n_listening++;
     return 0;
 }
 
@@ -329,12 +363,14 @@ static int listeners_add(bide_server *server, struct bide_address *addresses, in
         if (port == 0 && server->n_listeners > 0)
             set_port(&addresses[i], bide_address_port(&server->listeners[0].address));
         int rc = listener_add(server, &addresses[i]);
-        if (is_lacking(rc)) {
-            lacking = rc;
-        } else if (rc < 0) {
+        if (rc < 0) {
             char text[BIDE_ADDRESS_TEXT_SIZE];
             bide_address_print(&addresses[i], text, sizeof text);
             bide__detail_set(rc, "%s", text);
+        }
+        if (is_lacking(rc)) {
+            lacking = rc;
+        } else if (rc < 0) {
             listeners_undo(server);
             return rc;
         }
@@ -342,12 +378,8 @@ static int listeners_add(bide_server *server, struct bide_address *addresses, in
     return server->n_listeners > 0 ? 0 : lacking;
 }
 
-static int server_listen(bide_server *server, const char *host, unsigned port)
+static int server_listen(bide_server *server, struct bide_address *addresses, int n, unsigned port)
 {
-    struct bide_address addresses[BIDE__ADDRESSES_MAX];
-    int n = bide__resolve(host, port, server->opts.family, addresses, BIDE__ADDRESSES_MAX);
-    if (n < 0)
-        return n;
     int rc = listeners_add(server, addresses, n, port);
     for (int i = 0; rc == -EADDRINUSE && port == 0 && i < PORT_TRIES; i++) {
         set_port(&addresses[0], 0);
@@ -356,31 +388,51 @@ static int server_listen(bide_server *server, const char *host, unsigned port)
     return rc;
 }
 
+/* Puts the defaults in the place of zeroes. */
+static int server_opts(const struct bide_server_opts *opts, struct bide_server_opts *ret_opts)
+{
+    struct bide_server_opts all = opts ? *opts : (struct bide_server_opts){0};
+    if (all.backlog < 0 || (all.stack_size > 0 && all.stack_size < BIDE__STACK_SIZE_MIN) ||
+        all.stack_size > BIDE__STACK_SIZE_MAX)
+        return -EINVAL;
+    if (all.backlog == 0)
+        all.backlog = BACKLOG_DEFAULT;
+    *ret_opts = all;
+    return bide__stream_opts(&all.stream, &ret_opts->stream);
+}
+
 int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,
                const struct bide_server_opts *opts, bide_server **ret_server)
 {
     struct bide__coro *coro;
-    if (!handler || !ret_server)
+    struct bide_address addresses[BIDE__ADDRESSES_MAX];
+    struct bide_server_opts all;
+    if (!handler || !ret_server || server_opts(opts, &all) < 0)
         return -EINVAL;
     int rc = bide__suspend(&coro);
     if (rc < 0)
         return rc;
+    int n = bide__resolve(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
+    if (n < 0)
+        return n;
     bide_server *server = calloc(1, sizeof *server);
     if (!server)
         return -ENOMEM;
     server->loop = bide__loop_ref(coro->loop);
     server->handler = handler;
     server->data = data;
-    server->opts = opts ? *opts : (struct bide_server_opts){0};
-    server->opts.backlog = server->opts.backlog > 0 ? server->opts.backlog : BACKLOG_DEFAULT;
+    server->opts = all;
     server->refs = 1;
+    server->resource.drop = server_drop;
+    bide__list_init(&server->resource.node);
     bide__list_init(&server->connections);
     bide__list_init(&server->waiters);
-    rc = server_listen(server, host, port);
+    rc = server_listen(server, addresses, n, port);
     if (rc < 0) {
         server_unref(server);
         return rc;
     }
+    bide__list_append(&server->loop->resources, &server->resource.node);
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_queue(&server->listeners[i]);
     *ret_server = server;
@@ -432,6 +484,7 @@ static int wait_closed(bide_server *server, bool drained, const struct bide__wai
     struct bide__coro *coro;
     int rc = bide__suspend(&coro);
     server->refs++;
+    server->n_waiting++;
     while (rc == 0 && !(server->closed && (!drained || server->n_connections == 0))) {
         rc = bide__cancel_check(coro);
         if (rc < 0)
@@ -439,6 +492,7 @@ static int wait_closed(bide_server *server, bool drained, const struct bide__wai
         bide__list_append(&server->waiters, &coro->waiter.node);
         rc = bide__park(coro, kind, server);
     }
+    server->n_waiting--;
     server_unref(server);
     return rc;
 }
