@@ -33,7 +33,7 @@ struct listener {
     struct bide__sock *sock;
     struct bide_address address;
     bool queued;
-    bool starved; /* reported for lack of descriptors or memory */
+    bool starved; /* lacks descriptors or memory, and that was reported */
 };
 
 struct bide_server {
@@ -206,7 +206,6 @@ static int listener_accept(struct listener *listener)
             rc = connection_start(server, sock);
         if (rc < 0)
             return rc;
-        listener->starved = false;
     }
     listener_queue(listener);
     return 0;
@@ -224,7 +223,9 @@ static void listener_run(struct bide__ready *ready)
     if (server->closed || listener->op.state != BIDE__OP_IDLE)
         return;
     int rc = listener_accept(listener);
-    if (rc < 0 && rc != -EAGAIN)
+    if (rc == -EAGAIN) /* nobody waits: whatever was lacking is there again */
+        listener->starved = false;
+    else if (rc < 0)
         listener_starved(listener, rc);
     if (listener->queued || is_full(server))
         return;
