@@ -25,7 +25,7 @@ struct raw_echo {
     int cpu;             /* -1: not pinned */
     size_t size_message; /* bytes per request, to count by */
     bool by_call;        /* uring only: send(2) instead of a submission */
-    size_t size_buffer;  /* uring only */
+    size_t size_buffer;  /* uring only; 0: as large as a message, or a page */
     int listener;
     int signals;
     uint64_t n_bytes;
@@ -41,7 +41,7 @@ static inline void raw_echo_require(bool condition, const char *what)
 
 static inline void raw_echo_parse(struct raw_echo *echo, int argc, char **argv)
 {
-    *echo = (struct raw_echo){.cpu = -1, .size_message = 64, .size_buffer = 4096};
+    *echo = (struct raw_echo){.cpu = -1, .size_message = 64};
     for (int option; (option = getopt(argc, argv, "p:k:s:b:c")) != -1;) {
         switch (option) {
         case 'p':
@@ -67,10 +67,12 @@ static inline void raw_echo_parse(struct raw_echo *echo, int argc, char **argv)
             exit(2);
         }
     }
-    if (echo->size_message == 0 || echo->size_buffer == 0) {
+    if (echo->size_message == 0) {
         fprintf(stderr, "%s: sizes start at 1\n", argv[0]);
         exit(2);
     }
+    if (echo->size_buffer == 0)
+        echo->size_buffer = echo->size_message < 4096 ? 4096 : echo->size_message;
 }
 
 /* Pins, listens, prints the port, and turns SIGTERM and SIGINT into a readable descriptor. */

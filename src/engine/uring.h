@@ -102,12 +102,14 @@ struct uring_sock {
     uint16_t last_chunk;
     bool is_closed;          /* only the final completion of `request` is waited for */
     bool has_ended;          /* behind what is queued comes `end` */
+    bool is_bulk;            /* much came at a time, so that a copy costs more than a call */
+    bool is_drained;         /* the last direct read took all; said once */
+    unsigned n_small;        /* direct reads in a row that took little */
     bool is_sending;         /* the owner's send is pending */
     bool has_starved;        /* a listener that found no descriptor or memory for a connection */
     int end;                 /* 0, the end of file, or an error */
     int lost;                /* why the connection went down, if a call was told */
     unsigned n_closes_seen;  /* when it starved */
-    size_t size_queued;      /* bytes */
     struct bide__op *waiter; /* the owner's recv_wait or accept_wait */
     struct bide__op request; /* for data or readiness to read; ends the waiter */
     struct bide__list node;  /* in the engine's `socks` */

@@ -22,11 +22,11 @@
 #include "engine/uring.h"
 
 enum {
-    BUFFER_BYTES = 16384,
+    BUFFER_BYTES = 4096,
+    BULK_ENDS = 4,       /* direct reads in a row that would have fitted into a buffer */
     BUFFERS_MAX = 32768, /* the kernel's limit for a ring of them */
     BUFFERS_FIRST = 64,  /* provided from the beginning; doubled when they run out */
-    SHARE_BYTES = 65536, /* what a socket may queue and keep on receiving */
-    SHARE_CHUNKS = 8,
+    SHARE_CHUNKS = 8,    /* what a socket may queue and keep on receiving */
     RESERVE_DIVISOR = 8, /* below this part of free buffers, no further receives are begun */
 };
 
@@ -105,14 +105,12 @@ static void push_chunk(struct uring_sock *sock, uint16_t id, size_t size)
         sock->first_chunk = id;
     sock->last_chunk = id;
     sock->n_chunks++;
-    sock->size_queued += size;
 }
 
 static void pop_chunk(struct uring_sock *sock)
 {
     struct uring_buffers *buffers = &engine_of(sock)->buffers;
     uint16_t id = sock->first_chunk;
-    sock->size_queued -= buffers->chunks[id].size;
     sock->first_chunk = buffers->chunks[id].next;
     sock->n_chunks--;
     give_back(buffers, id);
@@ -130,7 +128,6 @@ static size_t take_chunks(struct uring_sock *sock, char *to, size_t size)
         n += part;
         chunk->offset += (uint32_t)part;
         chunk->size -= (uint32_t)part;
-        sock->size_queued -= part;
         if (chunk->size == 0)
             pop_chunk(sock);
     }
@@ -149,7 +146,7 @@ static bool holds_too_much(const struct uring_sock *sock)
     unsigned n_max = engine_of(sock)->buffers.n_max;
     unsigned share = n_max / RESERVE_DIVISOR < SHARE_CHUNKS ? n_max / RESERVE_DIVISOR
                                                             : SHARE_CHUNKS;
-    return sock->n_chunks > share || sock->size_queued > SHARE_BYTES;
+    return sock->n_chunks > share;
 }
 
 void bide__uring_recv_throttle(struct uring *uring)
@@ -157,12 +154,22 @@ void bide__uring_recv_throttle(struct uring *uring)
     struct bide__list *node;
     while ((node = bide__list_pop(&uring->full))) {
         struct uring_sock *sock = bide__container(node, struct uring_sock, full_node);
-        if (holds_too_much(sock) && sock->request.kind == URING_REQUEST_RECV)
+        bool is_enough = sock->is_bulk || holds_too_much(sock);
+        if (is_enough && sock->request.kind == URING_REQUEST_RECV)
             bide__uring_stop(uring, &sock->request);
     }
 }
 
 /* Calls of the owner */
+
+/* After a short read of a TCP socket the next one would find nothing; one is spared. */
+static void note_size(struct uring_sock *sock, size_t n, size_t size_asked)
+{
+    sock->is_drained = n < size_asked;
+    sock->n_small = n < BUFFER_BYTES ? sock->n_small + 1 : 0;
+    if (sock->n_small >= BULK_ENDS)
+        sock->is_bulk = false;
+}
 
 ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
 {
@@ -177,15 +184,22 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
     }
     if (sock->request.kind == URING_REQUEST_RECV && sock->request.state != BIDE__OP_IDLE)
         return -EAGAIN;
+    if (sock->is_drained) {
+        sock->is_drained = false;
+        return -EAGAIN;
+    }
     ssize_t n = bide__fd_recv(base->fd, sock->traits, buffer, size);
     if (n == 0)
         return sock->lost;
+    if (n > 0 && (sock->traits & BIDE__FD_TCP))
+        note_size(sock, (size_t)n, size);
     return bide__uring_note_loss(sock, n);
 }
 
 int bide__uring_recv_wait(struct bide__sock *base, struct bide__op *op)
 {
     struct uring_sock *sock = uring_sock_of(base);
+    sock->is_drained = false;
     if (sock->n_chunks > 0 || sock->has_ended)
         return 0;
     bide__uring_wait(sock, op, URING_RECV_WAIT);
@@ -222,7 +236,7 @@ void bide__uring_request(struct uring_sock *sock)
     if (!sock->waiter || is_resting || sock->request.state != BIDE__OP_IDLE)
         return;
     bool is_receiver = sock->waiter->kind == URING_RECV_WAIT && (sock->traits & BIDE__FD_TCP);
-    if (is_receiver && has_spare_buffers(&engine_of(sock)->buffers))
+    if (is_receiver && !sock->is_bulk && has_spare_buffers(&engine_of(sock)->buffers))
         request(sock, URING_REQUEST_RECV);
     else
         request(sock, URING_REQUEST_POLL);
@@ -284,6 +298,10 @@ void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *c
         else
             give_back(&uring->buffers, id);
     }
+    if (cqe->res == BUFFER_BYTES) {
+        sock->is_bulk = true;
+        sock->n_small = 0;
+    }
     if (cqe->res == -ENOBUFS)
         grow(&uring->buffers);
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
@@ -297,7 +315,7 @@ void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *c
     }
     if (sock->is_closed)
         return;
-    if (holds_too_much(sock) && !bide__list_linked(&sock->full_node))
+    if ((sock->is_bulk || holds_too_much(sock)) && !bide__list_linked(&sock->full_node))
         bide__list_append(&uring->full, &sock->full_node);
     if (sock->n_chunks > 0 || sock->has_ended)
         release_waiter(sock, 0);

@@ -26,7 +26,7 @@
 #define ADDRESSES_CHECKED false
 #endif
 
-enum { SOCKS_CACHED_MAX = 1024 };
+enum { SOCKS_CACHED_MAX = 1024, BATCHED_SENDS_MIN = 2, BATCHED_BYTES_END = 8192 };
 
 static struct uring *engine_of(const struct uring_sock *sock)
 {
@@ -246,9 +246,25 @@ void bide__uring_rise(struct uring *uring)
 
 /* Sending */
 
+/*
+ * When several things happened at once, answers to several of them are on their way: small ones go
+ * out together with the next poll() (docs/decisions/uring-send.md). Large ones would be copied.
+ */
+static bool is_better_batched(const struct uring_sock *sock, const struct iovec *iov, int n_iov)
+{
+    if (engine_of(sock)->n_called < BATCHED_SENDS_MIN || !(sock->traits & BIDE__FD_TCP))
+        return false;
+    size_t size = 0;
+    for (int i = 0; i < n_iov && size < BATCHED_BYTES_END; i++)
+        size += iov[i].iov_len;
+    return size > 0 && size < BATCHED_BYTES_END;
+}
+
 ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
 {
     struct uring_sock *sock = uring_sock_of(base);
+    if (is_better_batched(sock, iov, n_iov))
+        return -EAGAIN;
     return bide__uring_note_loss(sock, bide__fd_send(base->fd, sock->traits, iov, n_iov));
 }
 

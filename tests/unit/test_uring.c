@@ -3,10 +3,10 @@
  * Claim: nothing is lost, mixed up or starved, and idle turns cost nothing. What every engine must
  * do is in test_engine_*.c.
  */
+#include "engine/uring.h"
 #include "engine_rig.h"
 #include "fault.h"
 
-#include <poll.h>
 #include <stdio.h>
 
 static struct bide__engine *open_uring(unsigned queue_entries)
@@ -366,6 +366,79 @@ BIDE_TEST(an_idle_owner_holds_the_peer_back)
     rig_close(engine);
 }
 
+static const struct uring_buffers *buffers_of(const struct bide__engine *engine)
+{
+    return &((const struct uring *)engine)->buffers;
+}
+
+/* The same with small pieces: what they fill are not all of the buffers, but a few. */
+BIDE_TEST(an_idle_owner_leaves_the_buffers_to_others)
+{
+    enum { PIECES = 40, BYTES = 100, HELD_MAX = 10 };
+    struct bide__engine *engine = open_uring(0);
+    struct rig_pair pair = rig_tcp_pair(engine);
+    struct rig_op op;
+    start_recv(pair.sock, &op);
+    for (size_t at = 0; at < PIECES * BYTES; at += BYTES) {
+        CHECK_INT(write_pattern(pair.peer, at, at + BYTES), at + BYTES);
+        rig_settle(engine);
+    }
+    const struct uring_buffers *buffers = buffers_of(engine);
+    CHECK_RANGE(buffers->n_provided - buffers->n_free, 2, HELD_MAX);
+    read_pattern(pair.sock, 0, PIECES * BYTES, 65536);
+    CHECK_INT(buffers->n_free, buffers->n_provided);
+    rig_pair_close(&pair);
+    rig_close(engine);
+}
+
+/*
+ * Closing the first socket lets the kernel receive for the second, which is closed before that is
+ * noticed: its buffer comes back all the same.
+ */
+BIDE_TEST(closed_sockets_keep_no_buffer)
+{
+    enum { ROUNDS = 100 };
+    struct bide__engine *engine = open_uring(0);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_tcp_pair(engine)};
+        struct rig_op ops[2];
+        for (int i = 0; i < 2; i++)
+            start_recv(pairs[i].sock, &ops[i]);
+        CHECK(engine->ops->poll(engine, 0) >= 0);
+        for (int i = 0; i < 2; i++) {
+            engine->ops->cancel(&ops[i].op);
+            rig_turn_until(engine, &ops[i].n_ends, 1);
+        }
+        rig_write(pairs[1].peer, "data", 4);
+        rig_pair_close(&pairs[0]);
+        rig_pair_close(&pairs[1]);
+    }
+    run_briefly(engine);
+    CHECK_INT(buffers_of(engine)->n_free, buffers_of(engine)->n_provided);
+    rig_close(engine);
+}
+
+/* The kernel refuses once while the queue is full; the loop would sleep, but comes back to it. */
+BIDE_TEST(what_found_no_place_is_not_forgotten)
+{
+    struct bide__engine *engine = open_uring(1);
+    struct rig_pair idle = rig_tcp_pair(engine);
+    struct rig_pair ready = rig_tcp_pair(engine);
+    struct rig_op waiting, receiving;
+    run_briefly(engine);
+    start_recv(idle.sock, &waiting);
+    start_recv(ready.sock, &receiving);
+    rig_write(ready.peer, "x", 1);
+    fault_arm(FAULT_SYSTEM, 1, EAGAIN);
+    rig_turn_until(engine, &receiving.n_ends, 1);
+    CHECK(fault_disarm());
+    engine->ops->cancel(&waiting.op);
+    rig_turn_until(engine, &waiting.n_ends, 1);
+    rig_pair_close(&idle);
+    rig_pair_close(&ready);
+    rig_close(engine);
+}
+
 /* A wait is cancelled again and again while data comes: the data stays, whichever way it came. */
 BIDE_TEST(data_that_meets_a_cancelled_wait_stays)
 {
@@ -412,5 +485,117 @@ BIDE_TEST(queued_data_comes_before_the_error)
     CHECK_INT(rig_recv(pair.sock, &byte, 1), -ECONNRESET);
     CHECK_INT(rig_recv(pair.sock, &byte, 1), -ECONNRESET);
     rig_pair_close(&pair);
+    rig_close(engine);
+}
+
+/* Bytes come in pieces of all sizes, so that the ways in which they are read change all the time.
+ */
+BIDE_TEST(pieces_of_every_size_arrive_in_order)
+{
+    enum { N = 4, ROUNDS = 400 };
+    struct rig_pair pairs[N];
+    size_t at[N] = {0};
+    uint64_t state = test_seed();
+    struct bide__engine *engine = open_uring(4);
+    for (int i = 0; i < N; i++)
+        pairs[i] = rig_tcp_pair(engine);
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t ends[N];
+        size_t size_max = (size_t)1 << (test_random(&state) % 18);
+        for (int i = 0; i < N; i++) {
+            size_t size = 1 + test_random(&state) % size_max;
+            ends[i] = write_pattern(pairs[i].peer, at[i], at[i] + size);
+        }
+        for (int i = 0; i < N; i++)
+            at[i] = read_pattern(pairs[i].sock, at[i], ends[i], 1 + test_random(&state) % 65536);
+    }
+    for (int i = 0; i < N; i++)
+        rig_pair_close(&pairs[i]);
+    rig_close(engine);
+}
+
+/* A bulk reader needs no copy; its end and its errors are as sharp as those of others. */
+BIDE_TEST(the_end_of_bulk_data_is_seen)
+{
+    struct bide__engine *engine = open_uring(0);
+    struct rig_pair pair = rig_tcp_pair(engine);
+    size_t end = 0;
+    for (int round = 0; round < 20; round++) {
+        size_t at = end;
+        end = write_pattern(pair.peer, end, end + 50000);
+        read_pattern(pair.sock, at, end, 65536);
+    }
+    size_t last = write_pattern(pair.peer, end, end + 100);
+    CHECK_INT(last, end + 100);
+    CHECK_INT(shutdown(pair.peer, SHUT_WR), 0);
+    read_pattern(pair.sock, end, last, 65536);
+    char byte;
+    CHECK_INT(rig_recv(pair.sock, &byte, 1), 0);
+    CHECK_INT(rig_recv(pair.sock, &byte, 1), 0);
+    rig_pair_close(&pair);
+    rig_close(engine);
+}
+
+/* After a short direct read the owner waits without having been told that there is nothing. */
+BIDE_TEST(a_wait_right_after_a_short_read_is_honest)
+{
+    struct bide__engine *engine = open_uring(0);
+    struct rig_pair pair = rig_tcp_pair(engine);
+    size_t end = write_pattern(pair.peer, 0, 50000); /* from now on it is read directly */
+    read_pattern(pair.sock, 0, end, 65536);
+    for (int round = 0; round < 10; round++) {
+        struct rig_op op;
+        unsigned char block[10000];
+        size_t at = end;
+        start_recv(pair.sock, &op);
+        end = write_pattern(pair.peer, at, at + 5000);
+        rig_turn_until(engine, &op.n_ends, 1);
+        ssize_t n = engine->ops->try_recv(pair.sock, block, sizeof(block));
+        CHECK_RANGE(n, 1, 5000);
+        for (size_t i = 0; i < (size_t)n; i++)
+            CHECK_INT(block[i], pattern(at + i));
+        read_pattern(pair.sock, at + (size_t)n, end, 65536);
+    }
+    rig_pair_close(&pair);
+    rig_close(engine);
+}
+
+/* Several requests came at once: their small answers leave with one system call, large ones now. */
+BIDE_TEST(small_answers_go_out_together)
+{
+    enum { N = 8, LARGE = 20000 };
+    static char large[LARGE];
+    char small[] = "small";
+    struct rig_pair pairs[N];
+    struct rig_op ops[N];
+    struct iovec iovs[N];
+    struct bide__engine *engine = open_uring(0);
+    for (int i = 0; i < N; i++) {
+        pairs[i] = rig_tcp_pair(engine);
+        start_recv(pairs[i].sock, &ops[i]);
+    }
+    run_briefly(engine);
+    for (int i = 0; i < N; i++)
+        rig_write(pairs[i].peer, "x", 1);
+    CHECK_INT(rig_turn(engine), N);
+    struct iovec iov = {large, LARGE};
+    CHECK_INT(engine->ops->try_send(pairs[0].sock, &iov, 1), LARGE);
+    fault_arm(FAULT_SYSTEM, 2, EIO);
+    for (int i = 0; i < N; i++) {
+        iovs[i] = (struct iovec){small, 5};
+        CHECK_INT(engine->ops->try_send(pairs[i].sock, &iovs[i], 1), -EAGAIN);
+        rig_op_init(&ops[i]);
+        CHECK_INT(engine->ops->send(pairs[i].sock, &ops[i].op, &iovs[i], 1), BIDE__PENDING);
+    }
+    CHECK_INT(rig_turn(engine), N);
+    CHECK(!fault_disarm());
+    for (int i = 0; i < N; i++) {
+        static char got[LARGE + 5];
+        ssize_t size = i == 0 ? LARGE + 5 : 5;
+        CHECK_INT(ops[i].result, 0);
+        CHECK_INT(recv(pairs[i].peer, got, (size_t)size, MSG_WAITALL), size);
+        CHECK_MEM(got + size - 5, small, 5);
+        rig_pair_close(&pairs[i]);
+    }
     rig_close(engine);
 }

@@ -73,6 +73,55 @@ BIDE_TEST(an_aborted_connection_is_reset_at_once)
     rig_close(engine);
 }
 
+/* That the engine has the data already makes no difference to the peer. */
+BIDE_TEST(a_close_with_unread_data_is_a_reset)
+{
+    struct bide__engine *engine = open_uring(0);
+    struct rig_pair pair = rig_tcp_pair(engine);
+    struct rig_op op;
+    park_recv(pair.sock, &op);
+    rig_write(pair.peer, "unread", 6);
+    rig_turn_until(engine, &op.n_ends, 1);
+    engine->ops->sock_close(pair.sock);
+    char byte;
+    CHECK_INT(recv(pair.peer, &byte, 1, MSG_DONTWAIT), -1);
+    CHECK_INT(errno, ECONNRESET);
+    close(pair.peer);
+    rig_close(engine);
+}
+
+/* The kernel still has the request of a former wait when the listener begins to rest. */
+BIDE_TEST(a_listener_rests_under_an_armed_request)
+{
+    struct bide__engine *engine = open_uring(0);
+    const struct bide__engine_ops *ops = engine->ops;
+    struct sockaddr_storage address;
+    socklen_t length;
+    struct bide__sock *listener = rig_listen(engine, AF_INET, 16, &address, &length);
+    struct rig_op op;
+    rig_op_init(&op);
+    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE__PENDING);
+    CHECK(ops->poll(engine, 0) >= 0);
+    cancel_and_wait(&op);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
+    struct bide__sock *sock;
+    fault_arm(FAULT_SYSTEM, 1, EMFILE);
+    CHECK_INT(ops->try_accept(listener, &sock), -EMFILE);
+    CHECK(fault_disarm());
+    rig_op_init(&op);
+    int64_t start_ns = ops->now_ns(engine);
+    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE__PENDING);
+    rig_turn_until(engine, &op.n_ends, 1);
+    CHECK_INT(op.result, 0);
+    CHECK(ops->now_ns(engine) - start_ns >= BIDE__ACCEPT_REST_NS);
+    CHECK_INT(ops->try_accept(listener, &sock), 0);
+    ops->sock_close(sock);
+    ops->sock_close(listener);
+    close(client);
+    rig_close(engine);
+}
+
 BIDE_TEST(a_closed_listener_frees_its_port_at_once)
 {
     struct bide__engine *engine = open_uring(0);
