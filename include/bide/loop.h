@@ -282,9 +282,11 @@ struct bide_wait_hooks {
 BIDE_EXPORT void bide_loop_set_wait_hooks(bide_loop *loop, const struct bide_wait_hooks *hooks);
 
 /*
- * In a child process after fork: drops the calling thread's inherited loop and all that it holds
- * without touching the kernel objects that the parent still uses. Tasks do not unwind. Afterwards
- * the child may run a loop of its own. A child that only execs or exits needs no call.
+ * In a child process after fork: drops the loop that runs on the calling thread, and all that it
+ * holds, without touching the kernel objects that the parent still uses. Tasks do not unwind, and
+ * no `drop` is called. Afterwards the child may run a loop of its own, in place, and then has to
+ * exec or _exit: it must not return into the old one, which is closed for it. Handles of its tasks
+ * and remotes can be given back, and nothing else. A child that only execs or exits needs no call.
  *
  * Suspends: no. Cancel: not affected. Thread: the one that forked, in the child.
  */

@@ -6,17 +6,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct bide__mailbox *bide__mailbox_new(bide_loop *loop)
+static void init_locks(struct bide__mailbox *mailbox)
 {
-    struct bide__mailbox *mailbox = calloc(1, sizeof *mailbox);
-    if (!mailbox)
-        return NULL;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&mailbox->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&mailbox->lock, NULL);
+}
+
+struct bide__mailbox *bide__mailbox_new(bide_loop *loop)
+{
+    struct bide__mailbox *mailbox = calloc(1, sizeof *mailbox);
+    if (!mailbox)
+        return NULL;
+    init_locks(mailbox);
     atomic_init(&mailbox->refs, 1);
     mailbox->loop = loop;
     bide__ready_init(&mailbox->posts);
@@ -82,4 +87,11 @@ void bide__mailbox_close(struct bide__mailbox *mailbox)
     mailbox->loop = NULL;
     pthread_mutex_unlock(&mailbox->lock);
     bide__mailbox_unref(mailbox);
+}
+
+void bide__mailbox_forget(struct bide__mailbox *mailbox)
+{
+    init_locks(mailbox);
+    mailbox->loop = NULL;
+    bide__ready_init(&mailbox->posts);
 }

@@ -44,5 +44,7 @@ static inline bool bide__mailbox_filled(struct bide__mailbox *mailbox)
 void bide__mailbox_refuse(struct bide__mailbox *mailbox);
 /* Refuses, and gives the loop's reference back. NULL is allowed. */
 void bide__mailbox_close(struct bide__mailbox *mailbox);
+/* In a child after fork: refuses. Its locks may have been held by threads that are not here. */
+void bide__mailbox_forget(struct bide__mailbox *mailbox);
 
 #endif
