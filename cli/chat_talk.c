@@ -18,7 +18,6 @@
 #include <string.h>
 
 enum { OUTPUT_BYTES_MAX = 256 * 1024, BACKLOG_BYTES_MAX = 64 * 1024 };
-#define LOOK_AGAIN_SECONDS 0.005
 #define FLUSH_SECONDS_MAX 10
 
 const struct bide_stream_opts chat_stream_opts = {
@@ -54,13 +53,11 @@ static int read_line(bide_stream *stream, char **ret_line, size_t *ret_size)
 /* The next line, once it may be told. */
 static int hear(bide_stream *stream, char **ret_line, size_t *ret_size)
 {
-    double pause = 0; /* the next turn, because output is flushed between turns */
     int rc = read_line(stream, ret_line, ret_size);
     while (rc > 0 && bide_stream_pending(stream) > BACKLOG_BYTES_MAX) {
-        int slept = bide_sleep(pause);
-        if (slept < 0)
-            rc = slept;
-        pause = LOOK_AGAIN_SECONDS;
+        int drained = bide_drain(stream);
+        if (drained < 0)
+            rc = drained;
     }
     return rc;
 }

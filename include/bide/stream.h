@@ -149,7 +149,7 @@ BIDE_EXPORT int bide_writev(bide_stream *stream, const struct iovec *pieces, int
 BIDE_EXPORT int bide_offer(bide_stream *stream, const void *data, size_t size);
 
 /*
- * Waits until the kernel has taken all that was written, in turn with those who write.
+ * Waits until the kernel has taken all that was written before. Others may write meanwhile.
  *
  * Returns as bide_write(); also after bide_write_eof().
  * Suspends: yes. Cancel: the wait ends, the output goes on. Thread: loop thread only.

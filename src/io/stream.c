@@ -103,7 +103,7 @@ static int check_fd(struct bide__engine *engine, int fd)
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
 {
     struct bide__sock *sock = NULL;
-    bide_stream *stream;
+    bide_stream *stream = NULL;
     bide_loop *loop = bide__loop_running;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
     if (rc == 0)
@@ -297,6 +297,8 @@ static void expel(bide_stream *stream)
     if (stream->error == 0)
         stream->error = -ECONNABORTED;
     while ((node = bide__list_pop(&stream->writers)))
+        bide__wake(bide__container(node, struct bide__coro, waiter.node), -ECONNABORTED);
+    while ((node = bide__list_pop(&stream->drainers)))
         bide__wake(bide__container(node, struct bide__coro, waiter.node), -ECONNABORTED);
     if (bide__operation_pending(&stream->recv))
         bide__stream_ops(stream)->cancel(&stream->recv.op);

@@ -48,10 +48,12 @@ struct bide_stream {
     struct bide__output filling, sending;
     size_t sending_skip; /* of `sending`: was gone before */
     struct iovec sending_iov;
-    size_t big_size;           /* what goes out from a caller's memory just now */
-    struct iovec *big_iov;     /* and where it stands */
-    struct bide__coro *writer; /* has the turn */
-    struct bide__list writers; /* wait for it */
+    size_t big_size;            /* what goes out from a caller's memory just now */
+    struct iovec *big_iov;      /* and where it stands */
+    struct bide__coro *writer;  /* has the turn */
+    struct bide__list writers;  /* wait for it */
+    struct bide__list drainers; /* wait until what was written before is gone */
+    uint64_t n_written;         /* bytes that ever were pending */
     struct bide__coro
         *room_coro; /* the writer, or who closes, waits until no more is pending than … */
     size_t room_bytes;

@@ -75,6 +75,7 @@ static int output_add(bide_stream *stream, const struct iovec *pieces, int n, si
     int rc = output_reserve(output, size - skip);
     if (rc < 0)
         return rc;
+    stream->n_written += size - skip;
     for (int i = 0; i < n; i++) {
         size_t length = pieces[i].iov_len;
         size_t skipped = skip < length ? skip : length;
@@ -149,6 +150,7 @@ void bide__stream_output_init(bide_stream *stream)
     stream->flush.flush = flush_run;
     bide__list_init(&stream->flush.node);
     bide__list_init(&stream->writers);
+    bide__list_init(&stream->drainers);
 }
 
 void bide__stream_output_fini(bide_stream *stream)
@@ -184,6 +186,9 @@ void bide__stream_progress(bide_stream *stream)
         stream->room_coro = NULL;
         bide__wake(coro, 0);
     }
+    struct bide__list *node;
+    while ((node = bide__list_pop(&stream->drainers)))
+        bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
 }
 
 static void room_interrupt(struct bide__coro *coro)
@@ -274,6 +279,7 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     for (int i = 0; i < n; i++)
         stream->big_size += pieces[i].iov_len;
     size_t size = stream->big_size;
+    stream->n_written += size;
     stream->send.done = big_done;
     int rc = bide__stream_ops(stream)->send(stream->sock, &stream->send, copy, n);
     if (rc == BIDE__PENDING)
@@ -420,50 +426,76 @@ int bide_offer(bide_stream *stream, const void *data, size_t size)
     return write_now(stream, &piece, 1, size);
 }
 
-/* Why the wait for everything to be gone, and then our end if it is wanted, can't begin; or 0. */
-static int drain_refused(const bide_stream *stream, bool end)
+static const struct bide__wait_kind drain_wait = {.name = "drain", .interrupt = turn_interrupt};
+
+/* Waits until the first `n` bytes ever written are gone. Needs no turn: others may write meanwhile.
+ */
+static int wait_gone(bide_stream *stream, struct bide__coro *coro, uint64_t n)
+{
+    for (;;) {
+        int rc = output_error(stream);
+        if (rc < 0 || stream->n_written - bide__stream_pending(stream) >= n)
+            return rc;
+        rc = bide__cancel_check(coro);
+        if (rc < 0)
+            return rc;
+        bide__list_append(&stream->drainers, &coro->waiter.node);
+        rc = bide__park(coro, &drain_wait, stream);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int bide_drain(bide_stream *stream)
+{
+    struct bide__coro *coro;
+    int rc = stream ? bide__suspend(&coro) : -EINVAL;
+    if (rc == 0)
+        rc = output_error(stream);
+    if (rc < 0)
+        return rc;
+    bide__stream_enter(stream);
+    bide__stream_flush(stream);
+    bide__stream_progress(stream);
+    rc = wait_gone(stream, coro, stream->n_written);
+    bide__stream_leave(stream);
+    return rc;
+}
+
+/* Why our side can't be ended; or 0. */
+static int eof_refused(const bide_stream *stream)
 {
     int rc = output_error(stream);
-    return rc == 0 && end && stream->eof_wanted ? -EALREADY : rc;
+    return rc == 0 && stream->eof_wanted ? -EALREADY : rc;
 }
 
 /* With the turn. */
-static int drain_turn(bide_stream *stream, struct bide__coro *coro, bool end)
+static int write_eof_turn(bide_stream *stream, struct bide__coro *coro)
 {
-    int rc = drain_refused(stream, end);
+    int rc = eof_refused(stream);
     if (rc < 0)
         return rc;
-    stream->eof_wanted = stream->eof_wanted || end;
+    stream->eof_wanted = true;
     bide__stream_flush(stream);
     bide__stream_progress(stream);
     return bide__stream_wait_room(stream, coro, 0);
 }
 
 /* Behind those who write. */
-static int drain(bide_stream *stream, bool end)
+int bide_write_eof(bide_stream *stream)
 {
     struct bide__coro *coro;
     int rc = stream ? bide__suspend(&coro) : -EINVAL;
     if (rc == 0)
-        rc = drain_refused(stream, end);
+        rc = eof_refused(stream);
     if (rc < 0)
         return rc;
     bide__stream_enter(stream);
     rc = turn_take(stream, coro);
     if (rc == 0) {
-        rc = drain_turn(stream, coro, end);
+        rc = write_eof_turn(stream, coro);
         turn_give(stream);
     }
     bide__stream_leave(stream);
     return rc;
-}
-
-int bide_drain(bide_stream *stream)
-{
-    return drain(stream, false);
-}
-
-int bide_write_eof(bide_stream *stream)
-{
-    return drain(stream, true);
 }
