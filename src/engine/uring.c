@@ -21,6 +21,14 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+#define THREADS_CHECKED true
+#elif defined(__has_feature)
+#define THREADS_CHECKED __has_feature(thread_sanitizer)
+#else
+#define THREADS_CHECKED false
+#endif
+
 enum {
     ENTRIES_DEFAULT = 512,
     ENTRIES_MAX = 4096,
@@ -160,35 +168,34 @@ static void prepare_cancel(struct io_uring_sqe *sqe, const struct bide__op *op)
 }
 
 /*
- * valgrind takes io_uring_enter() for a call that does not sleep and keeps the other threads from
- * running meanwhile (its bug 463859), so that what is waited for never comes. poll() it knows, and
- * an eventfd tells that the ring has something to do, but not of what a write to an eventfd
- * caused.
+ * Two tools do not know that io_uring_enter() sleeps: valgrind keeps the other threads from running
+ * meanwhile (its bug 463859), ThreadSanitizer keeps back the signal handlers. poll() they know, and
+ * an eventfd tells that the ring has something to do, but not of what a write to an eventfd caused.
  */
-static int enter_on_valgrind(struct uring *uring, unsigned n_submit, int64_t wait_ns)
+static int enter_by_poll(struct uring *uring, unsigned n_submit, int64_t wait_ns)
 {
     unsigned fd = (unsigned)uring->ring.ring_fd;
     int rc = io_uring_enter2(fd, n_submit, 0, IORING_ENTER_GETEVENTS, NULL, 0);
     if (rc < 0 || io_uring_cq_ready(&uring->ring) > 0)
         return rc;
     struct timespec span = {wait_ns / BIDE__NS_PER_S, wait_ns % BIDE__NS_PER_S};
-    struct pollfd ready[3] = {{.fd = uring->valgrind_fd, .events = POLLIN},
+    struct pollfd ready[3] = {{.fd = uring->poll_fd, .events = POLLIN},
                               {.fd = uring->wake.fd, .events = POLLIN},
                               {.fd = uring->watch_fd, .events = POLLIN}};
     if (ppoll(ready, 3, wait_ns == BIDE__NO_DEADLINE ? NULL : &span, NULL) < 0)
         return -errno;
     eventfd_t count;
-    (void)eventfd_read(uring->valgrind_fd, &count);
+    (void)eventfd_read(uring->poll_fd, &count);
     (void)eventfd_read(uring->wake.fd, &count);
     return io_uring_enter2(fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
-static int open_on_valgrind(struct uring *uring)
+static int open_for_poll(struct uring *uring)
 {
-    uring->valgrind_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (uring->valgrind_fd < 0)
+    uring->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (uring->poll_fd < 0)
         return -errno;
-    return io_uring_register_eventfd(&uring->ring, uring->valgrind_fd);
+    return io_uring_register_eventfd(&uring->ring, uring->poll_fd);
 }
 
 /*
@@ -200,8 +207,8 @@ static int enter(struct uring *uring, unsigned n_submit, int64_t wait_ns)
 {
     unsigned fd = (unsigned)uring->ring.ring_fd;
     io_uring_smp_store_release(uring->ring.sq.ktail, uring->ring.sq.sqe_tail);
-    if (wait_ns > 0 && uring->valgrind_fd >= 0)
-        return enter_on_valgrind(uring, n_submit, wait_ns);
+    if (wait_ns > 0 && uring->poll_fd >= 0)
+        return enter_by_poll(uring, n_submit, wait_ns);
     if (wait_ns == 0 || wait_ns == BIDE__NO_DEADLINE)
         return io_uring_enter2(fd, n_submit, wait_ns != 0, IORING_ENTER_GETEVENTS, NULL, 0);
     struct __kernel_timespec span = {.tv_sec = wait_ns / BIDE__NS_PER_S,
@@ -509,8 +516,8 @@ static void release(struct uring *uring)
     io_uring_queue_exit(&uring->ring);
     bide__uring_buffers_fini(&uring->buffers);
     bide__wake_close(&uring->wake);
-    if (uring->valgrind_fd >= 0)
-        close(uring->valgrind_fd);
+    if (uring->poll_fd >= 0)
+        close(uring->poll_fd);
     free_socks(&uring->socks);
     free_socks(&uring->cached);
     free(uring);
@@ -609,7 +616,7 @@ static int ring_open(struct io_uring *ring, unsigned n_entries)
 static void init(struct uring *uring)
 {
     uring->base.ops = &uring_ops;
-    uring->valgrind_fd = -1;
+    uring->poll_fd = -1;
     uring->wake_request.kind = URING_REQUEST_WAKE;
     uring->watch_request.kind = URING_REQUEST_WATCHES;
     uring->watch_fd = -1;
@@ -637,8 +644,8 @@ int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine *
                                   uring->ring.sq.ring_entries * BUFFERS_PER_ENTRY);
     if (rc < 0)
         goto fail_buffers;
-    if (RUNNING_ON_VALGRIND)
-        rc = open_on_valgrind(uring);
+    if (THREADS_CHECKED || RUNNING_ON_VALGRIND)
+        rc = open_for_poll(uring);
     if (rc == 0)
         rc = bide__wake_open(&uring->wake);
     if (rc < 0)
@@ -652,8 +659,8 @@ int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine *
 fail_pool:
     bide__wake_close(&uring->wake);
 fail_wake:
-    if (uring->valgrind_fd >= 0)
-        close(uring->valgrind_fd);
+    if (uring->poll_fd >= 0)
+        close(uring->poll_fd);
     bide__uring_buffers_fini(&uring->buffers);
 fail_buffers:
     io_uring_queue_exit(&uring->ring);

@@ -72,7 +72,7 @@ struct uring {
     struct io_uring ring;
     bool is_enabled;
     bool is_watch_ready;
-    int valgrind_fd; /* -1: not running on valgrind */
+    int poll_fd; /* tells poll(2) of the ring; -1: nobody needs that */
     struct bide__wake wake;
     struct bide__op wake_request;
     struct bide__op watch_request;
