@@ -138,19 +138,37 @@ static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
     task->refs++;
 }
 
-/* Before the first task of a loop. */
-static int arm(bide_loop *loop)
+/* Loops of this thread that have or had tasks: one alternate stack serves them all. */
+static _Thread_local unsigned n_armed;
+
+int bide__coro_arm(bide_loop *loop)
 {
+    if (loop->stacks_armed)
+        return 0;
     int rc = bide__overflow_arm(describe_overflow);
-    loop->stacks_armed = rc == 0;
-    return rc;
+    if (rc < 0)
+        return rc;
+    loop->stacks_armed = true;
+    n_armed++;
+    return 0;
+}
+
+void bide__coro_disarm(bide_loop *loop)
+{
+    if (!loop->stacks_armed)
+        return;
+    loop->stacks_armed = false;
+    if (--n_armed == 0)
+        bide__overflow_disarm();
 }
 
 struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
                                   const struct bide_task_opts *opts, int (*entry)(void *),
                                   const void *arguments, size_t arguments_size)
 {
-    if (arguments_size > ARGUMENTS_SIZE_MAX || (!loop->stacks_armed && arm(loop) < 0))
+    if (arguments_size > ARGUMENTS_SIZE_MAX)
+        return NULL;
+    if (!loop->stacks_armed && loop == bide__loop_running && bide__coro_arm(loop) < 0)
         return NULL;
     bide_task *task = bide__task_new(loop, place);
     if (!task)

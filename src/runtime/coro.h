@@ -203,6 +203,12 @@ static inline int bide__join(struct bide__coro **ret_coro)
 struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
                                   const struct bide_task_opts *opts, int (*entry)(void *),
                                   const void *arguments, size_t arguments_size);
+/*
+ * Prepares the calling thread, on which the loop runs, for reporting overflows of its tasks'
+ * stacks, until the other. A loop without tasks leaves signals and stacks of its thread alone.
+ */
+int bide__coro_arm(bide_loop *loop);
+void bide__coro_disarm(bide_loop *loop);
 /* Schedules the first step. */
 void bide__coro_start(struct bide__coro *coro);
 /* What the ready queue runs for a task. */

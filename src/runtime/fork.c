@@ -14,6 +14,7 @@ void bide_after_fork(void)
     if (!loop)
         return;
     bide__loop_running = NULL;
+    bide__coro_disarm(loop);
     bide__mailbox_forget(loop->mailbox);
     loop->engine->ops->forget(loop->engine);
     loop->engine = NULL;

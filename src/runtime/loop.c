@@ -9,7 +9,6 @@
 #include "runtime/loop.h"
 
 #include "base/time.h"
-#include "fiber/overflow.h"
 #include "runtime/closing.h"
 #include "runtime/coro.h"
 #include "runtime/mailbox.h"
@@ -193,9 +192,13 @@ int bide_loop_run_forever(bide_loop *loop)
         rc = bide__loop_enter(loop);
     if (rc < 0)
         return rc;
-    do {
+    if (!bide__list_empty(&loop->tasks)) /* some may have been made elsewhere */
+        rc = bide__coro_arm(loop);
+    while (rc == 0) {
         rc = bide__loop_turn(loop);
-    } while (!loop->stopping && rc == 0);
+        if (loop->stopping)
+            break;
+    }
     bide__loop_leave(loop);
     if (rc == 0)
         rc = loop->stop_error;
@@ -268,8 +271,7 @@ int bide_loop_close(bide_loop *loop)
     bide__close_tasks(loop);
     bide__close_rest(loop);
     bide__loop_leave(loop);
-    if (loop->stacks_armed)
-        bide__overflow_disarm();
+    bide__coro_disarm(loop);
     loop_free(loop);
     return 0;
 }
