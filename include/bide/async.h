@@ -37,7 +37,7 @@ struct bide_task_opts {
  * bide_async(name, (type, parameter)...) { body }
  *
  * Defines the coroutine `name` with up to twelve typed parameters. `static` may stand before it.
- * Array and function types need a typedef.
+ * Array and function types need a typedef. The arguments are at most 4,096 bytes together.
  */
 #define bide_async(...) BIDE__PICK(BIDE__ASYNC_, __VA_ARGS__)(__VA_ARGS__)
 
@@ -148,6 +148,13 @@ BIDE_EXPORT void *bide__run_opts(const struct bide_loop_opts *opts);
 #define BIDE__LAUNCH_MANY(how, target, opts, name, ...) \
     name##__bide_launch(how, target, opts, BIDE__PLACE(#name), __VA_ARGS__)
 
+#define BIDE__ARGUMENTS_SIZE_MAX 4096
+#ifdef __cplusplus
+#define BIDE__ASSERT static_assert
+#else
+#define BIDE__ASSERT _Static_assert
+#endif
+
 #define BIDE__DECLARE_ONE(name) \
     int name(void); \
     static __attribute__((unused)) int name##__bide_entry(void *bide__arguments) \
@@ -169,6 +176,8 @@ BIDE_EXPORT void *bide__run_opts(const struct bide_loop_opts *opts);
     struct name##__bide_arguments { \
         BIDE__EACH(BIDE__FIELD, __VA_ARGS__) \
     }; \
+    BIDE__ASSERT(sizeof(struct name##__bide_arguments) <= BIDE__ARGUMENTS_SIZE_MAX, \
+                 "the arguments of " #name " are larger than 4096 bytes: pass a pointer"); \
     static __attribute__((unused)) int name##__bide_entry(void *bide__arguments) \
     { \
         struct name##__bide_arguments *bide__a = (struct name##__bide_arguments *)bide__arguments; \

@@ -15,7 +15,7 @@
 
 /* Blocks of different stacks start at different offsets, or they would compete for the same few
  * lines of the cache. */
-enum { COLOURS = 8, COLOUR_BYTES = 128, ARGUMENTS_SIZE_MAX = 4096 };
+enum { COLOURS = 8, COLOUR_BYTES = 128 };
 
 enum { REFUSED_GIVES_TURN = 2, REFUSED_IS_SPINNING = 100, SPINNING_PAUSE_NS = 10 * 1000 * 1000 };
 
@@ -166,7 +166,7 @@ struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *plac
                                   const struct bide_task_opts *opts, int (*entry)(void *),
                                   const void *arguments, size_t arguments_size)
 {
-    if (arguments_size > ARGUMENTS_SIZE_MAX)
+    if (arguments_size > BIDE__ARGUMENTS_SIZE_MAX)
         return NULL;
     if (!loop->stacks_armed && loop == bide__loop_running && bide__coro_arm(loop) < 0)
         return NULL;

@@ -52,6 +52,22 @@ TASK_TEST(arguments_are_copied)
     CHECK_INT(bide_await(task), 1005);
 }
 
+struct widest {
+    char bytes[4096];
+};
+
+static bide_async(last_byte, (struct widest, widest))
+{
+    return widest.bytes[sizeof widest.bytes - 1];
+}
+
+TASK_TEST(as_many_bytes_of_arguments_as_there_may_be)
+{
+    static struct widest widest;
+    widest.bytes[sizeof widest.bytes - 1] = 9;
+    CHECK_INT(bide_await(bide_spawn(last_byte, widest)), 9);
+}
+
 TASK_TEST(created_task_waits_for_its_start)
 {
     bide_task *task = bide_coroutine(notes, "abc");

@@ -1,0 +1,216 @@
+/*
+ * Every form of the macros that define and start coroutines, in the common part of C and C++. To be
+ * included once by a file that defines MACROS_MAIN, the function that tries them all: it returns 0,
+ * or the line of the first that went wrong.
+ */
+#include "macros_shared.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#define TRY(expression) \
+    do { \
+        if (!(expression)) \
+            return -__LINE__; \
+    } while (0)
+
+struct macros_point {
+    int x;
+    int y;
+};
+typedef int macros_function(int);
+
+static int macros_doubled(int n)
+{
+    return 2 * n;
+}
+
+static bide_async(takes_0)
+{
+    return 100;
+}
+
+static bide_async(takes_1, (int, a))
+{
+    return a;
+}
+
+static bide_async(takes_2, (double, a), (const char *, b))
+{
+    return (int)a + (int)strlen(b);
+}
+
+static bide_async(takes_3, (struct macros_point, a), (macros_function *, b), (bool, c))
+{
+    return b(a.x + a.y) + c;
+}
+
+static bide_async(takes_4, (const int, a), (unsigned char, b), (long long, c), (size_t, d))
+{
+    return a + b + (int)c + (int)d;
+}
+
+static bide_async(takes_5, (char, a), (short, b), (float, c), (void *, d), (int *, e))
+{
+    *e = a + b + (int)c;
+    return d == e;
+}
+
+static bide_async(takes_6, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f))
+{
+    return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f;
+}
+
+static bide_async(takes_7, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g))
+{
+    return takes_6(a, b, c, d, e, f) + 7 * g;
+}
+
+static bide_async(takes_8, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g),
+                  (int, h))
+{
+    return takes_7(a, b, c, d, e, f, g) + 8 * h;
+}
+
+static bide_async(takes_9, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g),
+                  (int, h), (int, i))
+{
+    return takes_8(a, b, c, d, e, f, g, h) + 9 * i;
+}
+
+static bide_async(takes_10, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g),
+                  (int, h), (int, i), (int, j))
+{
+    return takes_9(a, b, c, d, e, f, g, h, i) + 10 * j;
+}
+
+static bide_async(takes_11, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g),
+                  (int, h), (int, i), (int, j), (int, k))
+{
+    return takes_10(a, b, c, d, e, f, g, h, i, j) + 11 * k;
+}
+
+static bide_async(takes_12, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f), (int, g),
+                  (int, h), (int, i), (int, j), (int, k), (int, l))
+{
+    return takes_11(a, b, c, d, e, f, g, h, i, j, k) + 12 * l;
+}
+
+static bide_async(macros_try_counts)
+{
+    struct macros_point point = {3, 4};
+    int number = 0;
+    TRY(bide_await(bide_spawn(takes_0)) == 100);
+    TRY(bide_await(bide_spawn(takes_1, 1)) == 1);
+    TRY(bide_await(bide_spawn(takes_2, 5, "abc")) == 8);
+    TRY(bide_await(bide_spawn(takes_3, point, macros_doubled, true)) == 15);
+    TRY(bide_await(bide_spawn(takes_4, 1, 2, 3, 4)) == 10);
+    TRY(bide_await(bide_spawn(takes_5, 1, 2, 3.5f, &number, &number)) == 1);
+    TRY(number == 6);
+    TRY(bide_await(bide_spawn(takes_6, 1, 2, 3, 4, 5, 6)) == 91);
+    TRY(bide_await(bide_spawn(takes_7, 1, 2, 3, 4, 5, 6, 7)) == 140);
+    TRY(bide_await(bide_spawn(takes_8, 1, 2, 3, 4, 5, 6, 7, 8)) == 204);
+    TRY(bide_await(bide_spawn(takes_9, 1, 2, 3, 4, 5, 6, 7, 8, 9)) == 285);
+    TRY(bide_await(bide_spawn(takes_10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)) == 385);
+    TRY(bide_await(bide_spawn(takes_11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)) == 506);
+    TRY(bide_await(bide_spawn(takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)) == 650);
+    TRY(bide_await(bide_spawn(shared_none)) == 77);
+    TRY(bide_await(bide_spawn(shared_two, 2, "abc")) == 5);
+    return 0;
+}
+
+static int macros_plain(void *argument)
+{
+    return *(int *)argument;
+}
+
+static int macros_try_groups(const struct bide_task_opts *opts)
+{
+    bide_group *group;
+    TRY(bide_group_open(&group) == 0);
+    TRY(bide_group_spawn(group, takes_0) == 0);
+    TRY(bide_group_spawn(group, takes_1, 1) == 0);
+    TRY(bide_group_spawn(group, takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == 0);
+    TRY(bide_group_spawn_with(group, opts, takes_0) == 0);
+    TRY(bide_group_spawn_with(group, opts, takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == 0);
+    TRY(bide_group_size(group) == 5);
+    TRY(bide_group_close(group, 3) == 3);
+    return 0;
+}
+
+static int macros_try_remotes(void)
+{
+    bide_remote *remote = bide_loop_remote(bide_loop_current());
+    bide_remote *none = bide_spawn_threadsafe(remote, takes_0);
+    bide_remote *one = bide_spawn_threadsafe(remote, takes_1, 1);
+    bide_remote *many = bide_spawn_threadsafe(remote, takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                              12);
+    TRY(remote && none && one && many);
+    bide_remote_unref(none);
+    bide_remote_unref(one);
+    bide_remote_unref(many);
+    bide_remote_unref(remote);
+    return 0;
+}
+
+static bide_async(macros_try_variants)
+{
+    struct bide_task_opts opts;
+    int number = 5;
+    int rc;
+    memset(&opts, 0, sizeof opts);
+    opts.name = "named";
+    bide_task *task = bide_spawn_with(&opts, takes_0);
+    TRY(strcmp(bide_task_name(task), "named") == 0);
+    TRY(strcmp(bide_task_place(task)->coroutine, "takes_0") == 0);
+    TRY(strcmp(bide_task_place(task)->function, "macros_try_variants") == 0);
+    TRY(bide_await(task) == 100);
+    TRY(bide_await(bide_spawn_with(&opts, takes_1, 4)) == 4);
+    TRY(bide_await(bide_spawn_with(NULL, takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)) == 650);
+    TRY(bide_await(bide_coroutine(takes_0)) == 100);
+    TRY(bide_await(bide_coroutine(takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)) == 650);
+    TRY(bide_await(bide_spawn_fn(macros_plain, &number)) == 5);
+    TRY(bide_await(bide_spawn_fn_with(&opts, macros_plain, &number)) == 5);
+    TRY((rc = macros_try_groups(&opts)) == 0);
+    TRY((rc = macros_try_remotes()) == 0);
+    return rc;
+}
+
+static int macros_next(int *n)
+{
+    return ++*n;
+}
+
+static bide_async(macros_try_expressions)
+{
+    int n = 0;
+    TRY(bide_within(10, takes_1(3)) == 3);
+    TRY(bide_within(0, bide_sleep(0)) == -ETIMEDOUT);
+    TRY(bide_until(bide_time() + 10, takes_1(4)) == 4);
+    TRY(bide_shielded(INFINITY, takes_1(5)) == 5);
+    TRY(bide_within(10, bide_until(INFINITY, bide_shielded(1, takes_1(6)))) == 6);
+    TRY(bide_await(bide_spawn(takes_1, macros_next(&n))) == 1);
+    TRY(bide_within(macros_next(&n), macros_next(&n)) == 3);
+    TRY(n == 3);
+    return 0;
+}
+
+int MACROS_MAIN(void);
+int MACROS_MAIN(void)
+{
+    int rc = bide_run_with(NULL, macros_try_counts);
+    if (rc == 0)
+        rc = bide_run_with(NULL, macros_try_variants);
+    if (rc == 0)
+        rc = bide_run_with(NULL, macros_try_expressions);
+    if (rc < 0)
+        return -rc;
+    TRY(bide_run(takes_0) == 100);
+    TRY(bide_run(takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1) == 255);
+    TRY(bide_run_with(NULL, takes_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == 650);
+    TRY(bide_run_with(NULL, shared_two, 1, "a") == 2);
+    return 0;
+}
