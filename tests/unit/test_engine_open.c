@@ -25,7 +25,10 @@ static void forbid(int number, int error)
     };
     struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
     CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    int rc = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    if (rc < 0 && errno == EINVAL)
+        SKIP("no system call filters here (qemu-user has none)");
+    CHECK_INT(rc, 0);
     errno = 0;
     CHECK_INT(syscall(number, -1, NULL, 0, NULL, 0), -1);
     CHECK(errno == error || errno == ENOSYS); /* valgrind knows neither call */

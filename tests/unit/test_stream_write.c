@@ -25,6 +25,8 @@ static unsigned segments_sent(bide_stream *stream)
     } info = {0};
     socklen_t length = sizeof info;
     CHECK_INT(getsockopt(bide_stream_fd(stream), IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+    if (length == sizeof(int))
+        SKIP("TCP_INFO is an int here (qemu-user knows no other options)");
     CHECK_INT(length, sizeof info);
     return info.data_segs_out;
 }
