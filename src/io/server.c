@@ -139,14 +139,16 @@ static void connection_leave(struct connection *connection)
 
 static bool is_usual(int rc)
 {
-    return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED;
+    return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED || rc == -BIDE_ETORN;
 }
 
 static int connection_main(void *data)
 {
     struct connection *connection = data;
     int rc = connection->server->handler(connection->stream, connection->server->data);
-    bide_close(connection->stream);
+    int closed = bide_close(connection->stream);
+    if (rc >= 0) /* what it wrote last may not have gone out */
+        rc = closed;
     connection_leave(connection);
     return is_usual(rc) ? 0 : rc;
 }

@@ -21,7 +21,9 @@ static int input_error(const bide_stream *stream)
 {
     if (stream->error < 0)
         return stream->error;
-    return stream->torn ? -BIDE_ETORN : 0;
+    if (!stream->torn)
+        return 0;
+    return stream->write_error < 0 ? stream->write_error : -BIDE_ETORN;
 }
 
 static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)

@@ -161,10 +161,19 @@ void bide__stream_output_fini(bide_stream *stream)
     free(stream->big_iov);
 }
 
+/* Readers hear of the connection's end from the kernel, behind what still came. */
+static bool is_told_to_readers(int error)
+{
+    return error == -EPIPE || error == -ECONNRESET || error == -ETIMEDOUT ||
+           error == -EHOSTUNREACH || error == -ENETUNREACH || error == -ECONNABORTED;
+}
+
 void bide__stream_fail_output(bide_stream *stream, int error)
 {
     if (stream->write_error == 0)
         stream->write_error = error;
+    if (!is_told_to_readers(error)) /* or they would wait for an answer to what never went out */
+        tear(stream);
     bide__list_remove(&stream->flush.node);
     output_clear(&stream->filling);
     struct bide__list *node;
@@ -175,13 +184,15 @@ void bide__stream_fail_output(bide_stream *stream, int error)
 
 void bide__stream_progress(bide_stream *stream)
 {
-    struct bide__coro *coro = stream->room_coro;
     size_t pending = bide__stream_pending(stream);
-    bool failed = output_broken(stream) < 0;
-    if (pending == 0 && stream->eof_wanted && !stream->eof_sent && !failed) {
+    if (pending == 0 && stream->eof_wanted && !stream->eof_sent && output_broken(stream) == 0) {
         stream->eof_sent = true;
-        bide__stream_ops(stream)->sock_shutdown(stream->sock, SHUT_WR);
+        int rc = bide__stream_ops(stream)->sock_shutdown(stream->sock, SHUT_WR);
+        if (rc < 0) /* there is no connection any more, for instance */
+            bide__stream_fail_output(stream, rc == -ENOTCONN ? -ECONNRESET : rc);
     }
+    struct bide__coro *coro = stream->room_coro;
+    bool failed = output_broken(stream) < 0;
     if (coro && (failed || pending <= stream->room_bytes)) {
         stream->room_coro = NULL;
         bide__wake(coro, 0);
