@@ -115,4 +115,10 @@ uint64_t test_random(uint64_t *state);
  */
 int test_slowness(void);
 
+/*
+ * Limits that shall pass and deadlines that come one after the other: n * 5 ms in seconds, longer
+ * where the build is slow, so that what comes before them has been done by then.
+ */
+#define TICKS(n) ((n)*0.005 * test_slowness())
+
 #endif

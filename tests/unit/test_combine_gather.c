@@ -131,8 +131,9 @@ TASK_TEST(cancelled_caller_cancels_all_children_and_waits)
 
 TASK_TEST(limit_around_a_gather)
 {
-    CHECK_INT(bide_within(0.001, with_insisting_children(false, 5, -ECANCELED, NULL)), -ETIMEDOUT);
-    CHECK_INT(bide_within(0.001, with_insisting_children(false, 5, 6, NULL)), 0);
+    CHECK_INT(bide_within(TICKS(1), with_insisting_children(false, 5, -ECANCELED, NULL)),
+              -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), with_insisting_children(false, 5, 6, NULL)), 0);
     CHECK_INT(bide_sleep(0), 0);
 }
 

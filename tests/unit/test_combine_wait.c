@@ -153,7 +153,7 @@ TASK_TEST(next_done_remembers_the_order_of_ends_before_the_call)
 TASK_TEST(deadline_of_next_done_leaves_the_tasks_running)
 {
     bide_task *tasks[] = {named("a", 1, 1), bide_spawn(sleeps, INFINITY)};
-    double end = bide_time() + 0.003;
+    double end = bide_time() + TICKS(3);
     int i;
     int n = 0;
     while ((i = bide_until(end, bide_next_done(tasks, 2))) >= 0) {

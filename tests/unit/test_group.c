@@ -251,16 +251,16 @@ TASK_TEST(parent_is_cancelled_in_the_body)
 TASK_TEST(limit_around_a_group)
 {
     bide_group *group;
-    CHECK_INT(bide_within(0.001, has_group(-ECANCELED, 0)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), has_group(-ECANCELED, 0)), -ETIMEDOUT);
     CHECK_NOTES("c");
-    CHECK_INT(bide_within(0.001, has_group(7, 0)), 5);
+    CHECK_INT(bide_within(TICKS(1), has_group(7, 0)), 5);
     CHECK_NOTES("c");
-    CHECK_INT(bide_within(0.001, has_group(-EIO, 0)), -EIO);
+    CHECK_INT(bide_within(TICKS(1), has_group(-EIO, 0)), -EIO);
     CHECK_NOTES("c");
     CHECK_INT(bide_sleep(0), 0);
     CHECK_INT(bide_group_open(&group), 0);
     CHECK_INT(bide_group_spawn(group, notes_when_cancelled, "s"), 0);
-    CHECK_INT(bide_within(0.001, bide_sleep(INFINITY)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), bide_sleep(INFINITY)), -ETIMEDOUT);
     CHECK_INT(bide_sleep(0), 0);
     CHECK_INT(bide_group_close(group, -ETIMEDOUT), -ETIMEDOUT);
     CHECK_NOTES("s");
@@ -360,7 +360,7 @@ TASK_TEST(limit_around_closing_ends_the_children)
     CHECK_INT(bide_group_open(&group), 0);
     CHECK_INT(bide_group_spawn(group, notes_when_cancelled, "s"), 0);
     int inner = 1;
-    CHECK_INT(bide_within(0.001, inner = bide_group_close(group, 4)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), inner = bide_group_close(group, 4)), -ETIMEDOUT);
     CHECK_INT(inner, -ECANCELED);
     CHECK_NOTES("s");
     CHECK_INT(bide_group_open(&group), 0);
@@ -381,6 +381,6 @@ TASK_TEST(many_children)
     for (int i = 0; i < N; i++)
         CHECK_INT(bide_group_spawn(group, sleeps, INFINITY), 0);
     CHECK_INT((long long)bide_group_size(group), N);
-    CHECK_INT(bide_within(0.001, bide_group_close(group, 0)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), bide_group_close(group, 0)), -ETIMEDOUT);
     CHECK_INT((long long)bide_all_tasks(NULL, NULL, 0), 1);
 }

@@ -126,7 +126,7 @@ BIDE_TEST(equal_deadlines_run_in_the_order_in_which_they_were_set)
     bide_loop *loop = rig_loop();
     static struct entry entries[N];
     char expected[N + 1] = "";
-    double deadline = bide_loop_time(loop) + 0.002;
+    double deadline = bide_loop_time(loop) + TICKS(2);
     for (int i = 0; i < N; i++) {
         static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
         entries[i] = (struct entry){.name = names[i % 7]};
@@ -146,12 +146,12 @@ BIDE_TEST(timers_run_in_the_order_of_their_deadlines_and_not_early)
     bide_loop *loop = rig_loop();
     struct entry entries[] = {{.name = "3"}, {.name = "1"}, {.name = "2"}};
     double start = bide_loop_time(loop);
-    later(loop, &entries[0], 0.006);
-    later(loop, &entries[1], 0.002);
-    later(loop, &entries[2], 0.004);
-    CHECK_INT(bide_loop_call_at(loop, start + 0.008, stop, loop, NULL, NULL), 0);
+    later(loop, &entries[0], TICKS(6));
+    later(loop, &entries[1], TICKS(2));
+    later(loop, &entries[2], TICKS(4));
+    CHECK_INT(bide_loop_call_at(loop, start + TICKS(8), stop, loop, NULL, NULL), 0);
     CHECK_INT(bide_loop_run_forever(loop), 0);
-    CHECK(bide_loop_time(loop) >= start + 0.008);
+    CHECK(bide_loop_time(loop) >= start + TICKS(8));
     CHECK_NOTES("123");
     for (int i = 0; i < 3; i++)
         release(&entries[i]);
@@ -182,7 +182,7 @@ BIDE_TEST(cancelled_callback_does_not_run_and_drops_at_once)
     struct entry a = {.name = "a"};
     struct entry b = {.name = "b"};
     soon(loop, &a);
-    later(loop, &b, 0.001);
+    later(loop, &b, TICKS(1));
     CHECK_INT(bide_handle_cancel(a.handle), 1);
     CHECK_INT(a.n_drops, 1);
     CHECK_INT(bide_handle_cancel(a.handle), 0);
@@ -380,8 +380,8 @@ BIDE_TEST(queue_that_never_empties_does_not_starve_timers)
     bide_loop *loop = rig_loop();
     struct entry timed = {.name = "t", .loop = loop};
     CHECK_INT(bide_loop_call_soon(loop, spin, &timed, NULL, NULL), 0);
-    CHECK_INT(bide_loop_call_later(loop, 0.002, entry_run, &timed, entry_drop, NULL), 0);
-    CHECK_INT(bide_loop_call_later(loop, 0.003, stop, loop, NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(2), entry_run, &timed, entry_drop, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(3), stop, loop, NULL, NULL), 0);
     CHECK_INT(bide_loop_run_forever(loop), 0);
     CHECK_NOTES("t");
     rig_close(loop);

@@ -80,8 +80,8 @@ BIDE_TEST(callbacks_run_on_the_thread_s_own_stack_without_any_task)
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     bide_loop *loop = rig_loop();
     CHECK_INT(bide_loop_call_soon(loop, checks_stack, text("s"), drop_checks_stack, NULL), 0);
-    CHECK_INT(bide_loop_call_later(loop, 0.001, checks_stack, text("l"), NULL, NULL), 0);
-    CHECK_INT(bide_loop_call_later(loop, 0.002, stop, loop, NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(1), checks_stack, text("l"), NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(2), stop, loop, NULL, NULL), 0);
     CHECK_INT(bide_loop_add_writer(loop, fds[0], checks_stack, text(""), NULL), 0);
     CHECK_INT(bide_loop_add_signal_handler(loop, SIGUSR1, checks_stack, text("u"), NULL), 0);
     CHECK_INT(bide_future_new(loop, &promise, &future), 0);
@@ -178,13 +178,13 @@ BIDE_TEST(hooks_surround_each_wait)
     bide_loop_set_wait_hooks(
         loop,
         &(struct bide_wait_hooks){.before = before_wait, .after = after_wait, .data = &hooked});
-    CHECK_INT(bide_loop_call_later(loop, 0.002, stop, loop, NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(2), stop, loop, NULL, NULL), 0);
     CHECK_INT(bide_loop_run_forever(loop), 0);
     CHECK_RANGE(hooked.n_before, 1, 10);
     CHECK_INT(hooked.n_after, hooked.n_before);
     bide_loop_set_wait_hooks(loop, NULL);
     int n = hooked.n_before;
-    CHECK_INT(bide_loop_call_later(loop, 0.001, stop, loop, NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(1), stop, loop, NULL, NULL), 0);
     CHECK_INT(bide_loop_run_forever(loop), 0);
     CHECK_INT(hooked.n_before, n);
     rig_close(loop);
@@ -200,7 +200,7 @@ static void check_stopping_hook(bool after, int error)
         loop,
         &(struct bide_wait_hooks){.before = before_wait, .after = after_wait, .data = &hooked});
     if (after) /* something has to end the wait */
-        CHECK_INT(bide_loop_call_later(loop, 0.001, checks_stack, text(""), NULL, NULL), 0);
+        CHECK_INT(bide_loop_call_later(loop, TICKS(1), checks_stack, text(""), NULL, NULL), 0);
     CHECK_INT(bide_loop_run_forever(loop), error);
     CHECK_INT(hooked.n_after, 1);
     CHECK_INT(bide_loop_call_soon(loop, stop, loop, NULL, NULL), 0);

@@ -232,7 +232,7 @@ STREAM_TEST(a_cancelled_lookup_ends_its_wait_at_once)
     until_hanging(1);
     CHECK_INT(bide_cancel(task), 1);
     CHECK_INT(bide_await(task), -ECANCELED);
-    CHECK_INT(bide_within(0.001, resolves("hangs", &address)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), resolves("hangs", &address)), -ETIMEDOUT);
     CHECK_INT(address.length, 77);
     CHECK_INT(bide_resolve("another", 1, BIDE_ANY_FAMILY, &address, 1), 1);
     let_go();
@@ -278,7 +278,8 @@ STREAM_TEST(connecting_and_serving_are_cancelled_in_their_lookup)
     until_hanging(1);
     CHECK_INT(bide_cancel(task), 1);
     CHECK_INT(bide_await(task), -ECANCELED);
-    CHECK_INT(bide_within(0.001, bide_serve("hangs", 0, leaves, NULL, NULL, &server)), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), bide_serve("hangs", 0, leaves, NULL, NULL, &server)),
+              -ETIMEDOUT);
     CHECK_PTR(stream, NULL);
     CHECK_PTR(server, NULL);
     CHECK_INT(count_fds(), n_fds);

@@ -32,7 +32,7 @@ TASK_TEST(shield_begins_in_a_cancelled_task)
 
 TASK_TEST(own_limit_ends_what_is_inside)
 {
-    CHECK_INT(bide_shielded(0.001, bide_sleep(INFINITY)), -ETIMEDOUT);
+    CHECK_INT(bide_shielded(TICKS(1), bide_sleep(INFINITY)), -ETIMEDOUT);
     CHECK_INT(bide_shielded(0, bide_sleep(0)), -ETIMEDOUT);
     CHECK_INT(bide_shielded(0, 4), 4);
     CHECK_INT(bide_shielded(10, returns_after(1, 6)), 6);
@@ -43,9 +43,9 @@ static bide_async(own_limit_in_a_cancelled_task)
 {
     bide_cancel(bide_current_task());
     /* Further out the end is asked for as well: that is what the edge hands on. */
-    CHECK_INT(bide_shielded(0.001, bide_sleep(INFINITY)), -ECANCELED);
+    CHECK_INT(bide_shielded(TICKS(1), bide_sleep(INFINITY)), -ECANCELED);
     CHECK_INT(bide_uncancel(bide_current_task()), 0);
-    CHECK_INT(bide_shielded(0.001, bide_sleep(INFINITY)), -ETIMEDOUT);
+    CHECK_INT(bide_shielded(TICKS(1), bide_sleep(INFINITY)), -ETIMEDOUT);
     return 1;
 }
 
@@ -56,11 +56,11 @@ TASK_TEST(own_limit_and_cancel)
 
 TASK_TEST(limit_inside_works)
 {
-    CHECK_INT(bide_shielded(INFINITY, bide_within(0.001, bide_sleep(INFINITY))), -ETIMEDOUT);
-    CHECK_INT(bide_shielded(0.001, bide_within(INFINITY, bide_sleep(INFINITY))), -ETIMEDOUT);
-    CHECK_INT(bide_shielded(INFINITY, bide_shielded(0.001, bide_sleep(INFINITY))), -ETIMEDOUT);
+    CHECK_INT(bide_shielded(INFINITY, bide_within(TICKS(1), bide_sleep(INFINITY))), -ETIMEDOUT);
+    CHECK_INT(bide_shielded(TICKS(1), bide_within(INFINITY, bide_sleep(INFINITY))), -ETIMEDOUT);
+    CHECK_INT(bide_shielded(INFINITY, bide_shielded(TICKS(1), bide_sleep(INFINITY))), -ETIMEDOUT);
     int inner = 1;
-    CHECK_INT(bide_shielded(0.001, inner = bide_shielded(INFINITY, returns_after(20, 3))), 3);
+    CHECK_INT(bide_shielded(TICKS(1), inner = bide_shielded(INFINITY, returns_after(20, 3))), 3);
     CHECK_INT(inner, 3);
 }
 
@@ -68,12 +68,12 @@ TASK_TEST(limit_outside_is_kept_out_and_still_expires)
 {
     int inner = 1;
     int after = 1;
-    CHECK_INT(bide_within(0.001, (inner = bide_shielded(INFINITY, bide_sleep(0.003)),
-                                  after = bide_sleep(0))),
+    CHECK_INT(bide_within(TICKS(1), (inner = bide_shielded(INFINITY, bide_sleep(TICKS(3))),
+                                     after = bide_sleep(0))),
               -ETIMEDOUT);
     CHECK_INT(inner, 0);
     CHECK_INT(after, -ECANCELED);
-    CHECK_INT(bide_within(0.001, bide_shielded(INFINITY, sleeps(0.003))), 0);
+    CHECK_INT(bide_within(TICKS(1), bide_shielded(INFINITY, sleeps(TICKS(3)))), 0);
 }
 
 static bide_async(fails_later)

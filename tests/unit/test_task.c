@@ -282,14 +282,14 @@ TASK_TEST(stack_size_is_the_task_s_own)
 TASK_TEST(sleep_lasts_at_least_as_long)
 {
     double before = bide_time();
-    CHECK_INT(bide_sleep(0.003), 0);
-    CHECK(bide_time() >= before + 0.003);
+    CHECK_INT(bide_sleep(TICKS(3)), 0);
+    CHECK(bide_time() >= before + TICKS(3));
 }
 
 TASK_TEST(sleeps_end_in_the_order_of_their_deadlines)
 {
-    bide_task *tasks[] = {bide_spawn(sleeps, 0.006), bide_spawn(sleeps, 0.002),
-                          bide_spawn(sleeps, 0.004)};
+    bide_task *tasks[] = {bide_spawn(sleeps, TICKS(6)), bide_spawn(sleeps, TICKS(2)),
+                          bide_spawn(sleeps, TICKS(4))};
     CHECK_INT(bide_next_done(tasks, 3), 1);
     CHECK_INT(bide_await(tasks[1]), 0);
     tasks[1] = NULL;

@@ -30,11 +30,11 @@ TASK_TEST(limit_of_zero)
 TASK_TEST(limit_that_passes_and_one_that_does_not)
 {
     double before = bide_time();
-    CHECK_INT(bide_within(0.003, bide_sleep(INFINITY)), -ETIMEDOUT);
-    CHECK(bide_time() >= before + 0.003);
-    CHECK_INT(bide_within(INFINITY, sleeps_then(0.001, 5)), 5);
+    CHECK_INT(bide_within(TICKS(3), bide_sleep(INFINITY)), -ETIMEDOUT);
+    CHECK(bide_time() >= before + TICKS(3));
+    CHECK_INT(bide_within(INFINITY, sleeps_then(TICKS(1), 5)), 5);
     CHECK_INT(bide_within(10, sleeps_then(0, 6)), 6);
-    CHECK_INT(bide_until(bide_time() + 0.001, bide_sleep(INFINITY)), -ETIMEDOUT);
+    CHECK_INT(bide_until(bide_time() + TICKS(1), bide_sleep(INFINITY)), -ETIMEDOUT);
     CHECK_INT(bide_until(INFINITY, sleeps_then(0, 7)), 7);
 }
 
@@ -77,33 +77,33 @@ static int own_value(void)
 
 TASK_TEST(value_or_other_error_wins_over_the_limit)
 {
-    CHECK_INT(bide_within(0.001, own_error()), -EIO);
-    CHECK_INT(bide_within(0.001, own_value()), 8);
-    CHECK_INT(bide_within(0.001, bide_await(bide_spawn(insists, 9))), 9);
-    CHECK_INT(bide_within(0.001, bide_await(bide_spawn(insists, -EPIPE))), -EPIPE);
+    CHECK_INT(bide_within(TICKS(1), own_error()), -EIO);
+    CHECK_INT(bide_within(TICKS(1), own_value()), 8);
+    CHECK_INT(bide_within(TICKS(1), bide_await(bide_spawn(insists, 9))), 9);
+    CHECK_INT(bide_within(TICKS(1), bide_await(bide_spawn(insists, -EPIPE))), -EPIPE);
     CHECK_INT(bide_sleep(0), 0);
 }
 
 static bide_async(cleans_up)
 {
     int rc = bide_sleep(INFINITY);
-    CHECK_INT(bide_shielded(1, bide_sleep(0.002)), 0);
+    CHECK_INT(bide_shielded(1, bide_sleep(TICKS(2))), 0);
     note("c");
     return rc;
 }
 
 TASK_TEST(limit_waits_for_the_end_of_what_it_cancelled)
 {
-    CHECK_INT(bide_within(0.001, bide_await(bide_spawn(cleans_up))), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), bide_await(bide_spawn(cleans_up))), -ETIMEDOUT);
     CHECK_NOTES("c");
 }
 
 TASK_TEST(inner_limit_passes_first)
 {
-    CHECK_INT(bide_within(10, sleeps_then(0, bide_within(0.001, bide_sleep(INFINITY)))),
+    CHECK_INT(bide_within(10, sleeps_then(0, bide_within(TICKS(1), bide_sleep(INFINITY)))),
               -ETIMEDOUT);
     int inner = 1;
-    CHECK_INT(bide_within(10, (inner = bide_within(0.001, bide_sleep(INFINITY)), bide_sleep(0))),
+    CHECK_INT(bide_within(10, (inner = bide_within(TICKS(1), bide_sleep(INFINITY)), bide_sleep(0))),
               0);
     CHECK_INT(inner, -ETIMEDOUT);
 }
@@ -111,13 +111,13 @@ TASK_TEST(inner_limit_passes_first)
 TASK_TEST(outer_limit_passes_first)
 {
     int inner = 1;
-    CHECK_INT(bide_within(0.001, inner = bide_within(10, bide_sleep(INFINITY))), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(1), inner = bide_within(10, bide_sleep(INFINITY))), -ETIMEDOUT);
     CHECK_INT(inner, -ECANCELED);
 }
 
 TASK_TEST(both_limits_pass_at_once)
 {
-    double deadline = bide_time() + 0.002;
+    double deadline = bide_time() + TICKS(2);
     int inner = 1;
     CHECK_INT(bide_until(deadline, inner = bide_until(deadline, bide_sleep(INFINITY))), -ETIMEDOUT);
     CHECK_INT(inner, -ECANCELED);
@@ -128,7 +128,7 @@ TASK_TEST(both_limits_pass_at_once)
 static int cleans_up_for_long(void)
 {
     int rc = bide_sleep(INFINITY);
-    CHECK_INT(bide_shielded(INFINITY, bide_sleep(0.004)), 0);
+    CHECK_INT(bide_shielded(INFINITY, bide_sleep(TICKS(4))), 0);
     return rc;
 }
 
@@ -136,7 +136,8 @@ static int cleans_up_for_long(void)
 TASK_TEST(outer_limit_passes_while_the_inner_one_is_cleaned_up)
 {
     int inner = 1;
-    CHECK_INT(bide_within(0.003, inner = bide_within(0.001, cleans_up_for_long())), -ETIMEDOUT);
+    CHECK_INT(bide_within(TICKS(3), inner = bide_within(TICKS(1), cleans_up_for_long())),
+              -ETIMEDOUT);
     CHECK_INT(inner, -ECANCELED);
     CHECK_INT(bide_sleep(0), 0);
 }
@@ -170,14 +171,14 @@ TASK_TEST(block_with_a_moved_limit)
     bide_timeout *timeout;
     CHECK_INT(bide_timeout_begin(INFINITY, &timeout), 0);
     CHECK(isinf(bide_timeout_deadline(timeout)));
-    double deadline = bide_time() + 0.002;
+    double deadline = bide_time() + TICKS(2);
     CHECK_INT(bide_timeout_move(timeout, deadline), 0);
     CHECK(fabs(bide_timeout_deadline(timeout) - deadline) < 1e-6);
     CHECK_INT(bide_timeout_move(timeout, NAN), -EINVAL);
     CHECK_INT(bide_timeout_move(NULL, 1), -EINVAL);
     CHECK_INT(bide_sleep(0), 0);
     CHECK_INT(bide_timeout_move(timeout, INFINITY), 0);
-    CHECK_INT(bide_sleep(0.004), 0);
+    CHECK_INT(bide_sleep(TICKS(4)), 0);
     CHECK(!bide_timeout_expired(timeout));
     CHECK_INT(bide_timeout_move(timeout, 0), 0);
     CHECK(!bide_timeout_expired(timeout));
@@ -202,7 +203,7 @@ TASK_TEST(limit_is_moved_from_outside)
     bide_timeout *timeout;
     bide_task *task = bide_spawn(sleeps_within, &timeout);
     turns(1);
-    CHECK_INT(bide_timeout_move(timeout, bide_time() + 0.001), 0);
+    CHECK_INT(bide_timeout_move(timeout, bide_time() + TICKS(1)), 0);
     CHECK_INT(bide_await(task), -ETIMEDOUT);
     task = bide_spawn(sleeps_within, &timeout);
     turns(1);
@@ -256,7 +257,7 @@ TASK_TEST(scopes_that_a_task_leaves_open_are_reported)
 static int nests(int depth)
 {
     if (depth == 0)
-        return bide_sleep(0.001);
+        return bide_sleep(TICKS(1));
     return bide_within(depth % 3 ? 100 : INFINITY, nests(depth - 1));
 }
 
@@ -305,5 +306,5 @@ static int one_of_each_wait(int kind)
 TASK_TEST(every_wait_ends_with_the_limit)
 {
     for (int kind = 0; kind < 7; kind++)
-        CHECK_INT(bide_within(0.001, one_of_each_wait(kind)), -ETIMEDOUT);
+        CHECK_INT(bide_within(TICKS(1), one_of_each_wait(kind)), -ETIMEDOUT);
 }
