@@ -37,13 +37,14 @@ void bide__close_tasks(bide_loop *loop)
     int64_t limit_ns = bide__deadline_ns(bide__loop_now_ns(loop), loop->cleanup_seconds);
     bide__timer_init(&limit, limit_reached);
     bide__timer_set(loop->timers, &limit, limit_ns);
-    int rc = 0;
-    while (rc == 0 && !(bide__list_empty(&loop->tasks) && loop->n_lingering == 0)) {
+    while (!(bide__list_empty(&loop->tasks) && loop->n_lingering == 0)) {
         if (bide__loop_now_ns(loop) >= limit_ns)
             break;
         cancel_tasks(loop);
         loop->stopping = false; /* or the loop would not wait for what the tasks wait for */
-        rc = bide__loop_turn(loop);
+        /* Without its engine a loop goes on as long as something is ready. */
+        if (bide__loop_turn(loop) < 0 && bide__ready_empty(&loop->ready))
+            break;
     }
     bide__timer_cancel(loop->timers, &limit);
     bide__list_each(node, &loop->tasks)
