@@ -48,13 +48,13 @@ enum {
  */
 static atomic_uint n_rings_closed;
 
-void bide__uring_list_init(struct uring_op_list *list)
+void bide__uring_list_init(struct bide__uring_list *list)
 {
     list->first = NULL;
     list->end = &list->first;
 }
 
-void bide__uring_list_append(struct uring_op_list *list, struct bide__op *op)
+void bide__uring_list_append(struct bide__uring_list *list, struct bide__op *op)
 {
     assert(!op->link);
     op->next = NULL;
@@ -63,7 +63,7 @@ void bide__uring_list_append(struct uring_op_list *list, struct bide__op *op)
     list->end = &op->next;
 }
 
-void bide__uring_list_remove(struct uring_op_list *list, struct bide__op *op)
+void bide__uring_list_remove(struct bide__uring_list *list, struct bide__op *op)
 {
     assert(op->link);
     *op->link = op->next;
@@ -75,14 +75,14 @@ void bide__uring_list_remove(struct uring_op_list *list, struct bide__op *op)
     op->next = NULL;
 }
 
-void bide__uring_start(struct uring *uring, struct bide__op *op)
+void bide__uring_start(struct bide__uring *uring, struct bide__op *op)
 {
     op->state = BIDE__OP_PENDING;
     op->generation++;
     bide__uring_list_append(&uring->starts, op);
 }
 
-void bide__uring_stop(struct uring *uring, struct bide__op *op)
+void bide__uring_stop(struct bide__uring *uring, struct bide__op *op)
 {
     if (op->state != BIDE__OP_PENDING)
         return;
@@ -95,14 +95,14 @@ void bide__uring_stop(struct uring *uring, struct bide__op *op)
     }
 }
 
-void bide__uring_finish(struct uring *uring, struct bide__op *op, int result)
+void bide__uring_finish(struct bide__uring *uring, struct bide__op *op, int result)
 {
     op->state = BIDE__OP_CANCELLING;
     op->result = result;
     bide__uring_list_append(&uring->finished, op);
 }
 
-void bide__uring_complete(struct uring *uring, struct bide__op *op, int result)
+void bide__uring_complete(struct bide__uring *uring, struct bide__op *op, int result)
 {
     assert(!op->link);
     op->state = BIDE__OP_IDLE;
@@ -118,41 +118,41 @@ static uint64_t user_data(const struct bide__op *op)
     return address | (uint64_t)op->generation << GENERATION_SHIFT;
 }
 
-static void prepare_start(struct uring *uring, struct io_uring_sqe *sqe, struct bide__op *op)
+static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, struct bide__op *op)
 {
     int fd = op->sock ? op->sock->fd : -1;
-    switch ((enum uring_kind)op->kind) {
-    case URING_REQUEST_RECV:
+    switch ((enum bide__uring_kind)op->kind) {
+    case BIDE__URING_REQUEST_RECV:
         io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = 0;
         break;
-    case URING_REQUEST_POLL:
+    case BIDE__URING_REQUEST_POLL:
         io_uring_prep_poll_add(sqe, fd, POLLIN);
         break;
-    case URING_CONNECT:
-    case URING_WRITE:
+    case BIDE__URING_CONNECT:
+    case BIDE__URING_WRITE:
         io_uring_prep_poll_add(sqe, fd, POLLOUT);
         break;
-    case URING_SEND:
+    case BIDE__URING_SEND:
         if (op->n_iov == 1) {
             size_t size = op->iov->iov_len;
             io_uring_prep_send(sqe, fd, op->iov->iov_base, size < INT32_MAX ? size : INT32_MAX,
                                MSG_NOSIGNAL | MSG_WAITALL);
         } else {
-            struct msghdr *message = &uring_sock_of(op->sock)->message;
+            struct msghdr *message = &bide__uring_sock_of(op->sock)->message;
             *message = (struct msghdr){.msg_iov = op->iov, .msg_iovlen = (size_t)op->n_iov};
             io_uring_prep_sendmsg(sqe, fd, message, MSG_NOSIGNAL | MSG_WAITALL);
         }
         break;
-    case URING_REQUEST_WAKE:
+    case BIDE__URING_REQUEST_WAKE:
         io_uring_prep_poll_multishot(sqe, uring->wake.fd, POLLIN);
         break;
-    case URING_REQUEST_WATCHES:
+    case BIDE__URING_REQUEST_WATCHES:
         io_uring_prep_poll_add(sqe, uring->watch_fd, POLLIN);
         break;
-    case URING_RECV_WAIT:
-    case URING_ACCEPT_WAIT:
+    case BIDE__URING_RECV_WAIT:
+    case BIDE__URING_ACCEPT_WAIT:
         assert(false); /* waits are not submitted */
     }
     sqe->user_data = user_data(op);
@@ -172,7 +172,7 @@ static void prepare_cancel(struct io_uring_sqe *sqe, const struct bide__op *op)
  * meanwhile (its bug 463859), ThreadSanitizer keeps back the signal handlers. poll() they know, and
  * an eventfd tells that the ring has something to do, but not of what a write to an eventfd caused.
  */
-static int enter_by_poll(struct uring *uring, unsigned n_submit, int64_t wait_ns)
+static int enter_by_poll(struct bide__uring *uring, unsigned n_submit, int64_t wait_ns)
 {
     unsigned fd = (unsigned)uring->ring.ring_fd;
     int rc = io_uring_enter2(fd, n_submit, 0, IORING_ENTER_GETEVENTS, NULL, 0);
@@ -190,7 +190,7 @@ static int enter_by_poll(struct uring *uring, unsigned n_submit, int64_t wait_ns
     return io_uring_enter2(fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
-static int open_for_poll(struct uring *uring)
+static int open_for_poll(struct bide__uring *uring)
 {
     uring->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (uring->poll_fd < 0)
@@ -203,7 +203,7 @@ static int open_for_poll(struct uring *uring)
  * -EAGAIN: no memory for requests, they stay in the queue. -EBUSY: the completion queue is full and
  * more is behind it.
  */
-static int enter(struct uring *uring, unsigned n_submit, int64_t wait_ns)
+static int enter(struct bide__uring *uring, unsigned n_submit, int64_t wait_ns)
 {
     unsigned fd = (unsigned)uring->ring.ring_fd;
     io_uring_smp_store_release(uring->ring.sq.ktail, uring->ring.sq.sqe_tail);
@@ -219,7 +219,7 @@ static int enter(struct uring *uring, unsigned n_submit, int64_t wait_ns)
 }
 
 /* NULL: the queue is full, and the kernel takes nothing now. */
-static struct io_uring_sqe *get_sqe(struct uring *uring)
+static struct io_uring_sqe *get_sqe(struct bide__uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
     if (sqe)
@@ -230,7 +230,7 @@ static struct io_uring_sqe *get_sqe(struct uring *uring)
 
 /* Moves what waits in the lists to the submission queue; what finds no place there keeps its turn.
  */
-static void prepare(struct uring *uring)
+static void prepare(struct bide__uring *uring)
 {
     if (!bide__list_empty(&uring->full))
         bide__uring_recv_throttle(uring);
@@ -247,7 +247,7 @@ static void prepare(struct uring *uring)
     }
 }
 
-int bide__uring_detach(struct uring *uring, struct bide__op *op)
+int bide__uring_detach(struct bide__uring *uring, struct bide__op *op)
 {
     if (op->state == BIDE__OP_PENDING)
         bide__uring_stop(uring, op);
@@ -272,14 +272,14 @@ int bide__uring_detach(struct uring *uring, struct bide__op *op)
 }
 
 /* Whether there is something to deliver already, so that poll() must not sleep. */
-static bool has_work(const struct uring *uring)
+static bool has_work(const struct bide__uring *uring)
 {
     return uring->finished.first || uring->is_watch_ready || io_uring_cq_ready(&uring->ring) > 0 ||
            bide__pool_finished(uring->pool) || bide__signals_raised(&uring->signals);
 }
 
 /* How long poll() may sleep: 0 or less, not at all. */
-static int64_t wait_span(struct uring *uring, int64_t deadline_ns)
+static int64_t wait_span(struct bide__uring *uring, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || has_work(uring))
         return 0;
@@ -292,7 +292,7 @@ static int64_t wait_span(struct uring *uring, int64_t deadline_ns)
 }
 
 /* One system call. Nothing to submit, to collect or to wait for: none. */
-static int submit_and_wait(struct uring *uring, int64_t deadline_ns)
+static int submit_and_wait(struct bide__uring *uring, int64_t deadline_ns)
 {
     int64_t wait_ns = wait_span(uring, deadline_ns);
     if (wait_ns <= 0 || !bide__wake_sleep(&uring->wake))
@@ -309,7 +309,7 @@ static int submit_and_wait(struct uring *uring, int64_t deadline_ns)
     return rc < 0 && !is_passing ? rc : 0;
 }
 
-static void dispatch(struct uring *uring, const struct io_uring_cqe *cqe)
+static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == 0)
         return;
@@ -318,38 +318,38 @@ static void dispatch(struct uring *uring, const struct io_uring_cqe *cqe)
     bool is_final = !(cqe->flags & IORING_CQE_F_MORE);
     if (is_final && op->link)
         bide__uring_list_remove(&uring->cancels, op);
-    switch ((enum uring_kind)op->kind) {
-    case URING_REQUEST_RECV:
-        bide__uring_recv_done(uring_sock_of(op->sock), cqe);
+    switch ((enum bide__uring_kind)op->kind) {
+    case BIDE__URING_REQUEST_RECV:
+        bide__uring_recv_done(bide__uring_sock_of(op->sock), cqe);
         break;
-    case URING_REQUEST_POLL:
-        bide__uring_poll_done(uring_sock_of(op->sock), cqe->res);
+    case BIDE__URING_REQUEST_POLL:
+        bide__uring_poll_done(bide__uring_sock_of(op->sock), cqe->res);
         break;
-    case URING_CONNECT:
+    case BIDE__URING_CONNECT:
         bide__uring_connect_done(op, cqe->res);
         break;
-    case URING_SEND:
+    case BIDE__URING_SEND:
         bide__uring_send_done(op, cqe->res);
         break;
-    case URING_WRITE:
+    case BIDE__URING_WRITE:
         bide__uring_write_done(op, cqe->res);
         break;
-    case URING_REQUEST_WAKE:
+    case BIDE__URING_REQUEST_WAKE:
         if (is_final)
             bide__uring_start(uring, op);
         break;
-    case URING_REQUEST_WATCHES:
+    case BIDE__URING_REQUEST_WATCHES:
         op->state = BIDE__OP_IDLE;
         uring->is_watch_ready = true;
         break;
-    case URING_RECV_WAIT:
-    case URING_ACCEPT_WAIT:
+    case BIDE__URING_RECV_WAIT:
+    case BIDE__URING_ACCEPT_WAIT:
         assert(false); /* waits are not submitted */
     }
 }
 
 /* What the callbacks add waits for the next poll(). */
-static void deliver_finished(struct uring *uring)
+static void deliver_finished(struct bide__uring *uring)
 {
     struct bide__op **end = uring->finished.end;
     bool is_last = !uring->finished.first;
@@ -362,7 +362,7 @@ static void deliver_finished(struct uring *uring)
 }
 
 /* The head moves before the callback, which may enter the kernel. */
-static void deliver_completions(struct uring *uring)
+static void deliver_completions(struct bide__uring *uring)
 {
     struct io_uring *ring = &uring->ring;
     unsigned n = io_uring_cq_ready(ring);
@@ -378,7 +378,7 @@ static void deliver_completions(struct uring *uring)
 }
 
 /* Level-triggered: the set is polled again, and says at once whether something is still ready. */
-static int deliver_watches(struct uring *uring)
+static int deliver_watches(struct bide__uring *uring)
 {
     if (!uring->is_watch_ready)
         return 0;
@@ -391,7 +391,7 @@ static int deliver_watches(struct uring *uring)
     return rc;
 }
 
-static int deliver(struct uring *uring)
+static int deliver(struct bide__uring *uring)
 {
     deliver_finished(uring);
     deliver_completions(uring);
@@ -409,7 +409,7 @@ static int deliver(struct uring *uring)
 }
 
 /* liburing 2.3 declares io_uring_enable_rings(), but does not export it. */
-static int enable(struct uring *uring)
+static int enable(struct bide__uring *uring)
 {
     unsigned fd = (unsigned)uring->ring.ring_fd;
     int rc = io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
@@ -422,7 +422,7 @@ static int enable(struct uring *uring)
 
 static int uring_poll(struct bide__engine *engine, int64_t deadline_ns)
 {
-    struct uring *uring = uring_of(engine);
+    struct bide__uring *uring = bide__uring_of(engine);
     if (!uring->is_enabled) {
         int rc = enable(uring);
         if (rc < 0)
@@ -449,13 +449,13 @@ static int uring_poll(struct bide__engine *engine, int64_t deadline_ns)
 
 static void uring_wake(struct bide__engine *engine)
 {
-    bide__wake_post(&uring_of(engine)->wake);
+    bide__wake_post(&bide__uring_of(engine)->wake);
 }
 
 /* A set that was replaced is polled until its cancel comes back; then the new one is. */
 static int watches_attach(struct bide__engine *engine, int fd)
 {
-    struct uring *uring = uring_of(engine);
+    struct bide__uring *uring = bide__uring_of(engine);
     struct bide__op *request = &uring->watch_request;
     uring->watch_fd = fd;
     if (request->state == BIDE__OP_IDLE)
@@ -468,29 +468,30 @@ static int watches_attach(struct bide__engine *engine, int fd)
 static int uring_watch_open(struct bide__engine *engine, int fd, unsigned events,
                             bide__watch_ready *ready, void *data, struct bide__watch **ret_watch)
 {
-    return bide__watch_set_add(&uring_of(engine)->watches, fd, events, ready, data, ret_watch);
+    return bide__watch_set_add(&bide__uring_of(engine)->watches, fd, events, ready, data,
+                               ret_watch);
 }
 
 static int uring_signal_open(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
                              void *data, struct bide__signal **ret_signal)
 {
-    return bide__signals_add(&uring_of(engine)->signals, signo, arrived, data, ret_signal);
+    return bide__signals_add(&bide__uring_of(engine)->signals, signo, arrived, data, ret_signal);
 }
 
 static int uring_job_submit(struct bide__engine *engine, struct bide__job *job,
                             enum bide__lane lane)
 {
-    return bide__pool_submit(uring_of(engine)->pool, job, lane);
+    return bide__pool_submit(bide__uring_of(engine)->pool, job, lane);
 }
 
 static void uring_job_abandon(struct bide__engine *engine, struct bide__job *job)
 {
-    bide__pool_abandon(uring_of(engine)->pool, job);
+    bide__pool_abandon(bide__uring_of(engine)->pool, job);
 }
 
 static int uring_lookup(struct bide__engine *engine, struct bide__lookup *lookup)
 {
-    return bide__lookup_submit(uring_of(engine)->pool, lookup);
+    return bide__lookup_submit(bide__uring_of(engine)->pool, lookup);
 }
 
 static void uring_lookup_free(struct bide__engine *engine, struct addrinfo *list)
@@ -501,7 +502,7 @@ static void uring_lookup_free(struct bide__engine *engine, struct addrinfo *list
 
 static void free_socks(struct bide__list *list)
 {
-    bide__list_each(node, list) free(bide__container(node, struct uring_sock, node));
+    bide__list_each(node, list) free(bide__container(node, struct bide__uring_sock, node));
 }
 
 /*
@@ -509,7 +510,7 @@ static void free_socks(struct bide__list *list)
  * wake, the watches, closed sockets whose final completion was not collected); none of these writes
  * to our memory.
  */
-static void release(struct uring *uring)
+static void release(struct bide__uring *uring)
 {
     bide__watch_set_fini(&uring->watches);
     atomic_fetch_add_explicit(&n_rings_closed, 1, memory_order_release);
@@ -525,7 +526,10 @@ static void release(struct uring *uring)
 
 static void uring_close(struct bide__engine *engine, int64_t join_ns)
 {
-    struct uring *uring = uring_of(engine);
+    struct bide__uring *uring = bide__uring_of(engine);
+    assert(!uring->signals.first);
+    bide__list_each(node, &uring->socks)
+        assert(bide__container(node, struct bide__uring_sock, node)->is_closed);
     bide__pool_close(uring->pool, join_ns);
     release(uring);
 }
@@ -533,12 +537,12 @@ static void uring_close(struct bide__engine *engine, int64_t join_ns)
 /* Unmaps and closes only: the ring's memory is shared with the parent, which goes on using it. */
 static void uring_forget(struct bide__engine *engine)
 {
-    struct uring *uring = uring_of(engine);
+    struct bide__uring *uring = bide__uring_of(engine);
     bide__signals_forget(&uring->signals);
     bide__pool_forget(uring->pool);
     bide__list_each(node, &uring->socks)
     {
-        struct uring_sock *sock = bide__container(node, struct uring_sock, node);
+        struct bide__uring_sock *sock = bide__container(node, struct bide__uring_sock, node);
         if (!sock->is_closed)
             close(sock->base.fd);
     }
@@ -613,12 +617,12 @@ static int ring_open(struct io_uring *ring, unsigned n_entries)
     return -ENOSYS;
 }
 
-static void init(struct uring *uring)
+static void init(struct bide__uring *uring)
 {
     uring->base.ops = &uring_ops;
     uring->poll_fd = -1;
-    uring->wake_request.kind = URING_REQUEST_WAKE;
-    uring->watch_request.kind = URING_REQUEST_WATCHES;
+    uring->wake_request.kind = BIDE__URING_REQUEST_WAKE;
+    uring->watch_request.kind = BIDE__URING_REQUEST_WATCHES;
     uring->watch_fd = -1;
     bide__uring_list_init(&uring->starts);
     bide__uring_list_init(&uring->cancels);
@@ -633,7 +637,7 @@ static void init(struct uring *uring)
 
 int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine)
 {
-    struct uring *uring = calloc(1, sizeof(*uring));
+    struct bide__uring *uring = calloc(1, sizeof(*uring));
     if (!uring)
         return -ENOMEM;
     init(uring);

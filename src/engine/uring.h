@@ -2,18 +2,18 @@
  * What the files of the io_uring engine share.
  *
  * Invariants
- *  - Nothing is written to the submission queue but by uring_prepare() inside poll() and by the
- * cancel of sock_close(). Between two polls all work waits in intrusive lists of any length, so
- * that the queue's size limits no one: what was started and not yet submitted is cancelled without
- * the kernel ever hearing of it, and a cancel waits for its place in the queue as long as it takes.
+ *  - The submission queue is filled by poll(), and by sock_close() with a cancel; nobody else. In
+ *    between all work waits in intrusive lists of any length, so that the queue's size limits no
+ *    one: what was started and not yet submitted is cancelled without the kernel ever hearing of
+ *    it, and a cancel waits for its place in the queue as long as it takes.
  *  - An operation is in at most one list. PENDING and linked: not submitted. PENDING or CANCELLING
- * and not linked: the kernel has it and owes exactly one final completion. CANCELLING and linked:
- * its cancel is not submitted, or (in `finished`) it ends with the next poll.
- *  - user_data is the operation's address with its generation in the top 16 bits. The memory behind
- * it stays until the final completion; the generation keeps a late cancel from an operation that
- * lives at the same place later.
+ *    and not linked: the kernel has it and owes exactly one final completion. CANCELLING and
+ *    linked: its cancel is not submitted, or (in `finished`) it ends with the next poll().
+ *  - user_data is the operation's address with its generation in the top 16 bits. The memory
+ *    behind it stays until the final completion; the generation keeps a late cancel from an
+ *    operation that lives at the same place later.
  *  - The ring runs completions only inside our own calls (DEFER_TASKRUN): between them the kernel
- * reads no socket, uses no buffer and drops no reference.
+ *    reads no socket, uses no buffer and drops no reference.
  */
 #ifndef BIDE_ENGINE_URING_H
 #define BIDE_ENGINE_URING_H
@@ -28,27 +28,27 @@
 #include "engine/wake.h"
 #include "engine/watch.h"
 
-enum uring_kind {
+enum bide__uring_kind {
     /* The owner's. The first two wait for the socket's own request, and are never the kernel's. */
-    URING_RECV_WAIT,
-    URING_ACCEPT_WAIT,
-    URING_CONNECT,
-    URING_SEND,
-    URING_WRITE, /* as URING_SEND, of what is no socket: waits for room and writes */
+    BIDE__URING_RECV_WAIT,
+    BIDE__URING_ACCEPT_WAIT,
+    BIDE__URING_CONNECT,
+    BIDE__URING_SEND,
+    BIDE__URING_WRITE, /* as SEND, of what is not TCP: waits for room and writes */
     /* The engine's. */
-    URING_REQUEST_RECV, /* multishot */
-    URING_REQUEST_POLL, /* one readiness */
-    URING_REQUEST_WAKE, /* multishot */
-    URING_REQUEST_WATCHES,
+    BIDE__URING_REQUEST_RECV, /* multishot */
+    BIDE__URING_REQUEST_POLL, /* one readiness */
+    BIDE__URING_REQUEST_WAKE, /* multishot */
+    BIDE__URING_REQUEST_WATCHES,
 };
 
-struct uring_op_list {
+struct bide__uring_list {
     struct bide__op *first;
     struct bide__op **end;
 };
 
 /* A buffer that the kernel filled, and where it stands in its socket's queue. */
-struct uring_chunk {
+struct bide__uring_chunk {
     uint32_t size; /* what is left */
     uint32_t offset;
     uint16_t next; /* valid unless it is the last */
@@ -58,16 +58,16 @@ struct uring_chunk {
  * The buffers for multishot receives. Those that are not `provided` yet have never been touched and
  * cost no memory.
  */
-struct uring_buffers {
+struct bide__uring_buffers {
     struct io_uring_buf_ring *ring;
     char *memory;
-    struct uring_chunk *chunks; /* by buffer number */
-    unsigned n_max;             /* a power of two */
-    unsigned n_provided;        /* buffers in use at all: with the kernel, or queued on a socket */
-    unsigned n_free;            /* with the kernel, as far as its completions were seen */
+    struct bide__uring_chunk *chunks; /* by buffer number */
+    unsigned n_max;                   /* a power of two */
+    unsigned n_provided; /* buffers in use at all: with the kernel, or queued on a socket */
+    unsigned n_free;     /* with the kernel, as far as its completions were seen */
 };
 
-struct uring {
+struct bide__uring {
     struct bide__engine base;
     struct io_uring ring;
     bool is_enabled;
@@ -80,21 +80,21 @@ struct uring {
     int watch_fd; /* the set's, to be polled */
     struct bide__signals signals;
     struct bide__pool *pool;
-    struct uring_op_list starts;   /* not submitted, in order */
-    struct uring_op_list cancels;  /* not submitted */
-    struct uring_op_list finished; /* decided without the kernel; done() is due */
-    struct bide__list socks;       /* all that have memory, closed ones too */
-    struct bide__list cached;      /* memory for further ones */
+    struct bide__uring_list starts;   /* not submitted, in order */
+    struct bide__uring_list cancels;  /* not submitted */
+    struct bide__uring_list finished; /* decided without the kernel; done() is due */
+    struct bide__list socks;          /* all that have memory, closed ones too */
+    struct bide__list cached;         /* memory for further ones */
     unsigned n_cached;
     struct bide__list full;    /* receivers that may have queued more than their share */
     struct bide__list resting; /* listeners that starved */
     int64_t rest_end_ns;       /* of all that rest */
     unsigned n_closes;
-    struct uring_buffers buffers;
-    int n_called; /* by the poll() under way */
+    struct bide__uring_buffers buffers;
+    int n_called; /* by the poll() under way, or the last one */
 };
 
-struct uring_sock {
+struct bide__uring_sock {
     struct bide__sock base;
     unsigned traits;      /* enum bide__fd_traits */
     unsigned n_chunks;    /* that are queued */
@@ -119,24 +119,24 @@ struct uring_sock {
 };
 
 /* uring.c */
-void bide__uring_list_init(struct uring_op_list *list);
-void bide__uring_list_append(struct uring_op_list *list, struct bide__op *op);
-void bide__uring_list_remove(struct uring_op_list *list, struct bide__op *op);
+void bide__uring_list_init(struct bide__uring_list *list);
+void bide__uring_list_append(struct bide__uring_list *list, struct bide__op *op);
+void bide__uring_list_remove(struct bide__uring_list *list, struct bide__op *op);
 /* Puts an operation that the kernel does not have in the queue for it. */
-void bide__uring_start(struct uring *uring, struct bide__op *op);
+void bide__uring_start(struct bide__uring *uring, struct bide__op *op);
 /* Asks for the end of an operation that is started; if the kernel has it, its final completion
  * still comes. */
-void bide__uring_stop(struct uring *uring, struct bide__op *op);
+void bide__uring_stop(struct bide__uring *uring, struct bide__op *op);
 /* Lets an operation that is in no list and not the kernel's end with the next poll(). */
-void bide__uring_finish(struct uring *uring, struct bide__op *op, int result);
+void bide__uring_finish(struct bide__uring *uring, struct bide__op *op, int result);
 /* Runs done(); only inside poll(). */
-void bide__uring_complete(struct uring *uring, struct bide__op *op, int result);
+void bide__uring_complete(struct bide__uring *uring, struct bide__op *op, int result);
 /*
  * Takes an operation of the engine's own back from the kernel now, as far as its references to the
  * file go, instead of with the next poll. The final completion still comes. -EBUSY, -EEXIST
  * (another thread) and the like: it did not work.
  */
-int bide__uring_detach(struct uring *uring, struct bide__op *op);
+int bide__uring_detach(struct bide__uring *uring, struct bide__op *op);
 
 /* uring_sock.c */
 int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
@@ -144,7 +144,7 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
 int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock);
 void bide__uring_sock_close(struct bide__sock *base);
 /* Nobody refers to it any more. */
-void bide__uring_sock_release(struct uring_sock *sock);
+void bide__uring_sock_release(struct bide__uring_sock *sock);
 int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
                         const struct sockaddr *address, socklen_t length);
 int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock);
@@ -157,39 +157,41 @@ void bide__uring_connect_done(struct bide__op *op, int result);
 void bide__uring_send_done(struct bide__op *op, int result);
 void bide__uring_write_done(struct bide__op *op, int result);
 /* Ends the rest of the listeners that starved. */
-void bide__uring_rise(struct uring *uring);
+void bide__uring_rise(struct bide__uring *uring);
 /* Remembers the error if it means that the connection is gone; returns it. */
-ssize_t bide__uring_note_loss(struct uring_sock *sock, ssize_t rc);
+ssize_t bide__uring_note_loss(struct bide__uring_sock *sock, ssize_t rc);
 
 /* Likewise, of an error that the kernel swallowed. */
-void bide__uring_note_silent_loss(struct uring_sock *sock);
+void bide__uring_note_silent_loss(struct bide__uring_sock *sock);
 
 /* uring_recv.c */
-int bide__uring_buffers_init(struct uring_buffers *buffers, struct io_uring *ring, unsigned n_max);
-void bide__uring_buffers_fini(struct uring_buffers *buffers);
+int bide__uring_buffers_init(struct bide__uring_buffers *buffers, struct io_uring *ring,
+                             unsigned n_max);
+void bide__uring_buffers_fini(struct bide__uring_buffers *buffers);
 ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size);
 int bide__uring_recv_wait(struct bide__sock *base, struct bide__op *op);
 /* Makes `op` the one that the socket's request ends. */
-void bide__uring_wait(struct uring_sock *sock, struct bide__op *op, enum uring_kind kind);
+void bide__uring_wait(struct bide__uring_sock *sock, struct bide__op *op,
+                      enum bide__uring_kind kind);
 /* Starts the socket's request if somebody waits for it and it is not started, unless the socket
  * rests. */
-void bide__uring_request(struct uring_sock *sock);
+void bide__uring_request(struct bide__uring_sock *sock);
 /* Forgets what is queued. */
-void bide__uring_recv_drop(struct uring_sock *sock);
+void bide__uring_recv_drop(struct bide__uring_sock *sock);
 /* Stops the receivers that queued more than their share and whose owners did not take it since. */
-void bide__uring_recv_throttle(struct uring *uring);
+void bide__uring_recv_throttle(struct bide__uring *uring);
 /* Completions of a socket's request. */
-void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *cqe);
-void bide__uring_poll_done(struct uring_sock *sock, int result);
+void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_cqe *cqe);
+void bide__uring_poll_done(struct bide__uring_sock *sock, int result);
 
-static inline struct uring *uring_of(struct bide__engine *engine)
+static inline struct bide__uring *bide__uring_of(struct bide__engine *engine)
 {
-    return (struct uring *)(void *)engine;
+    return (struct bide__uring *)(void *)engine;
 }
 
-static inline struct uring_sock *uring_sock_of(struct bide__sock *sock)
+static inline struct bide__uring_sock *bide__uring_sock_of(struct bide__sock *sock)
 {
-    return (struct uring_sock *)(void *)sock;
+    return (struct bide__uring_sock *)(void *)sock;
 }
 
 #endif

@@ -30,7 +30,7 @@ enum {
     RESERVE_DIVISOR = 8, /* below this part of free buffers, no further receives are begun */
 };
 
-static void give_back(struct uring_buffers *buffers, unsigned id)
+static void give_back(struct bide__uring_buffers *buffers, unsigned id)
 {
     io_uring_buf_ring_add(buffers->ring, buffers->memory + (size_t)id * BUFFER_BYTES, BUFFER_BYTES,
                           (unsigned short)id, io_uring_buf_ring_mask(buffers->n_max), 0);
@@ -38,7 +38,7 @@ static void give_back(struct uring_buffers *buffers, unsigned id)
     buffers->n_free++;
 }
 
-static void provide(struct uring_buffers *buffers, unsigned n)
+static void provide(struct bide__uring_buffers *buffers, unsigned n)
 {
     while (buffers->n_provided < n)
         give_back(buffers, buffers->n_provided++);
@@ -51,14 +51,15 @@ static void *map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static size_t ring_bytes(const struct uring_buffers *buffers)
+static size_t ring_bytes(const struct bide__uring_buffers *buffers)
 {
     return buffers->n_max * sizeof(struct io_uring_buf);
 }
 
-int bide__uring_buffers_init(struct uring_buffers *buffers, struct io_uring *ring, unsigned n_max)
+int bide__uring_buffers_init(struct bide__uring_buffers *buffers, struct io_uring *ring,
+                             unsigned n_max)
 {
-    *buffers = (struct uring_buffers){.n_max = n_max < BUFFERS_MAX ? n_max : BUFFERS_MAX};
+    *buffers = (struct bide__uring_buffers){.n_max = n_max < BUFFERS_MAX ? n_max : BUFFERS_MAX};
     buffers->chunks = calloc(buffers->n_max, sizeof(*buffers->chunks));
     buffers->memory = map((size_t)buffers->n_max * BUFFER_BYTES);
     buffers->ring = map(ring_bytes(buffers));
@@ -78,27 +79,27 @@ int bide__uring_buffers_init(struct uring_buffers *buffers, struct io_uring *rin
     return 0;
 }
 
-void bide__uring_buffers_fini(struct uring_buffers *buffers)
+void bide__uring_buffers_fini(struct bide__uring_buffers *buffers)
 {
     if (buffers->ring)
         munmap(buffers->ring, ring_bytes(buffers));
     if (buffers->memory)
         munmap(buffers->memory, (size_t)buffers->n_max * BUFFER_BYTES);
     free(buffers->chunks);
-    *buffers = (struct uring_buffers){0};
+    *buffers = (struct bide__uring_buffers){0};
 }
 
-static struct uring *engine_of(const struct uring_sock *sock)
+static struct bide__uring *engine_of(const struct bide__uring_sock *sock)
 {
-    return uring_of(sock->base.engine);
+    return bide__uring_of(sock->base.engine);
 }
 
 /* Chunks */
 
-static void push_chunk(struct uring_sock *sock, uint16_t id, size_t size)
+static void push_chunk(struct bide__uring_sock *sock, uint16_t id, size_t size)
 {
-    struct uring_chunk *chunks = engine_of(sock)->buffers.chunks;
-    chunks[id] = (struct uring_chunk){.size = (uint32_t)size};
+    struct bide__uring_chunk *chunks = engine_of(sock)->buffers.chunks;
+    chunks[id] = (struct bide__uring_chunk){.size = (uint32_t)size};
     if (sock->n_chunks > 0)
         chunks[sock->last_chunk].next = id;
     else
@@ -107,21 +108,21 @@ static void push_chunk(struct uring_sock *sock, uint16_t id, size_t size)
     sock->n_chunks++;
 }
 
-static void pop_chunk(struct uring_sock *sock)
+static void pop_chunk(struct bide__uring_sock *sock)
 {
-    struct uring_buffers *buffers = &engine_of(sock)->buffers;
+    struct bide__uring_buffers *buffers = &engine_of(sock)->buffers;
     uint16_t id = sock->first_chunk;
     sock->first_chunk = buffers->chunks[id].next;
     sock->n_chunks--;
     give_back(buffers, id);
 }
 
-static size_t take_chunks(struct uring_sock *sock, char *to, size_t size)
+static size_t take_chunks(struct bide__uring_sock *sock, char *to, size_t size)
 {
-    struct uring_buffers *buffers = &engine_of(sock)->buffers;
+    struct bide__uring_buffers *buffers = &engine_of(sock)->buffers;
     size_t n = 0;
     while (sock->n_chunks > 0 && n < size) {
-        struct uring_chunk *chunk = &buffers->chunks[sock->first_chunk];
+        struct bide__uring_chunk *chunk = &buffers->chunks[sock->first_chunk];
         size_t part = chunk->size < size - n ? chunk->size : size - n;
         memcpy(to + n, buffers->memory + (size_t)sock->first_chunk * BUFFER_BYTES + chunk->offset,
                part);
@@ -134,14 +135,14 @@ static size_t take_chunks(struct uring_sock *sock, char *to, size_t size)
     return n;
 }
 
-void bide__uring_recv_drop(struct uring_sock *sock)
+void bide__uring_recv_drop(struct bide__uring_sock *sock)
 {
     while (sock->n_chunks > 0)
         pop_chunk(sock);
     bide__list_remove(&sock->full_node);
 }
 
-static bool holds_too_much(const struct uring_sock *sock)
+static bool holds_too_much(const struct bide__uring_sock *sock)
 {
     unsigned n_max = engine_of(sock)->buffers.n_max;
     unsigned share = n_max / RESERVE_DIVISOR < SHARE_CHUNKS ? n_max / RESERVE_DIVISOR
@@ -149,13 +150,13 @@ static bool holds_too_much(const struct uring_sock *sock)
     return sock->n_chunks > share;
 }
 
-void bide__uring_recv_throttle(struct uring *uring)
+void bide__uring_recv_throttle(struct bide__uring *uring)
 {
     struct bide__list *node;
     while ((node = bide__list_pop(&uring->full))) {
-        struct uring_sock *sock = bide__container(node, struct uring_sock, full_node);
+        struct bide__uring_sock *sock = bide__container(node, struct bide__uring_sock, full_node);
         bool is_enough = sock->is_bulk || holds_too_much(sock);
-        if (is_enough && sock->request.kind == URING_REQUEST_RECV)
+        if (is_enough && sock->request.kind == BIDE__URING_REQUEST_RECV)
             bide__uring_stop(uring, &sock->request);
     }
 }
@@ -163,7 +164,7 @@ void bide__uring_recv_throttle(struct uring *uring)
 /* Calls of the owner */
 
 /* After a short read of a TCP socket the next one would find nothing; one is spared. */
-static void note_size(struct uring_sock *sock, size_t n, size_t size_asked)
+static void note_size(struct bide__uring_sock *sock, size_t n, size_t size_asked)
 {
     sock->is_drained = n < size_asked;
     sock->n_small = n < BUFFER_BYTES ? sock->n_small + 1 : 0;
@@ -173,7 +174,7 @@ static void note_size(struct uring_sock *sock, size_t n, size_t size_asked)
 
 ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
 {
-    struct uring_sock *sock = uring_sock_of(base);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
     if (sock->n_chunks > 0)
         return (ssize_t)take_chunks(sock, buffer, size);
     if (sock->has_ended) {
@@ -182,7 +183,7 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
         sock->has_ended = false;
         return sock->end;
     }
-    if (sock->request.kind == URING_REQUEST_RECV && sock->request.state != BIDE__OP_IDLE)
+    if (sock->request.kind == BIDE__URING_REQUEST_RECV && sock->request.state != BIDE__OP_IDLE)
         return -EAGAIN;
     if (sock->is_drained) {
         sock->is_drained = false;
@@ -198,28 +199,29 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
 
 int bide__uring_recv_wait(struct bide__sock *base, struct bide__op *op)
 {
-    struct uring_sock *sock = uring_sock_of(base);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
     sock->is_drained = false;
     if (sock->n_chunks > 0 || sock->has_ended)
         return 0;
-    bide__uring_wait(sock, op, URING_RECV_WAIT);
+    bide__uring_wait(sock, op, BIDE__URING_RECV_WAIT);
     return BIDE__PENDING;
 }
 
 /* The request */
 
-static bool has_spare_buffers(const struct uring_buffers *buffers)
+static bool has_spare_buffers(const struct bide__uring_buffers *buffers)
 {
     return buffers->n_free > buffers->n_provided / RESERVE_DIVISOR;
 }
 
-static void request(struct uring_sock *sock, enum uring_kind kind)
+static void request(struct bide__uring_sock *sock, enum bide__uring_kind kind)
 {
     sock->request.kind = (uint8_t)kind;
     bide__uring_start(engine_of(sock), &sock->request);
 }
 
-void bide__uring_wait(struct uring_sock *sock, struct bide__op *op, enum uring_kind kind)
+void bide__uring_wait(struct bide__uring_sock *sock, struct bide__op *op,
+                      enum bide__uring_kind kind)
 {
     assert(op->state == BIDE__OP_IDLE && op->done && !sock->waiter);
     op->sock = &sock->base;
@@ -230,19 +232,19 @@ void bide__uring_wait(struct uring_sock *sock, struct bide__op *op, enum uring_k
     bide__uring_request(sock);
 }
 
-void bide__uring_request(struct uring_sock *sock)
+void bide__uring_request(struct bide__uring_sock *sock)
 {
     bool is_resting = bide__list_linked(&sock->rest_node);
     if (!sock->waiter || is_resting || sock->request.state != BIDE__OP_IDLE)
         return;
-    bool is_receiver = sock->waiter->kind == URING_RECV_WAIT && (sock->traits & BIDE__FD_TCP);
+    bool is_receiver = sock->waiter->kind == BIDE__URING_RECV_WAIT && (sock->traits & BIDE__FD_TCP);
     if (is_receiver && !sock->is_bulk && has_spare_buffers(&engine_of(sock)->buffers))
-        request(sock, URING_REQUEST_RECV);
+        request(sock, BIDE__URING_REQUEST_RECV);
     else
-        request(sock, URING_REQUEST_POLL);
+        request(sock, BIDE__URING_REQUEST_POLL);
 }
 
-static void release_waiter(struct uring_sock *sock, int result)
+static void release_waiter(struct bide__uring_sock *sock, int result)
 {
     struct bide__op *waiter = sock->waiter;
     if (!waiter)
@@ -253,7 +255,7 @@ static void release_waiter(struct uring_sock *sock, int result)
 
 /* The kernel let go of the request. False: nothing else is left of the socket, and now it is gone,
  * too. */
-static bool settle(struct uring_sock *sock)
+static bool settle(struct bide__uring_sock *sock)
 {
     sock->request.state = BIDE__OP_IDLE;
     if (!sock->is_closed)
@@ -264,7 +266,7 @@ static bool settle(struct uring_sock *sock)
 
 /* Why a receive came to its end. What a cancel of ours or the lack of buffers cut off goes on with
  * the next wait. */
-static void note_end(struct uring_sock *sock, int result, bool was_asked)
+static void note_end(struct bide__uring_sock *sock, int result, bool was_asked)
 {
     if (result > 0 || result == -EINTR || result == -ENOBUFS)
         return;
@@ -280,15 +282,15 @@ static void note_end(struct uring_sock *sock, int result, bool was_asked)
 }
 
 /* Buffers that were never used cost nothing, so that most programs need only the first. */
-static void grow(struct uring_buffers *buffers)
+static void grow(struct bide__uring_buffers *buffers)
 {
     if (buffers->n_provided < buffers->n_max)
         provide(buffers, 2 * buffers->n_provided);
 }
 
-void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *cqe)
+void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_cqe *cqe)
 {
-    struct uring *uring = engine_of(sock);
+    struct bide__uring *uring = engine_of(sock);
     bool was_asked = sock->request.state == BIDE__OP_CANCELLING;
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
@@ -309,7 +311,7 @@ void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *c
             return;
         note_end(sock, cqe->res, was_asked);
         if (cqe->res == -ENOBUFS && !was_asked && sock->waiter && sock->n_chunks == 0) {
-            request(sock, URING_REQUEST_POLL);
+            request(sock, BIDE__URING_REQUEST_POLL);
             return;
         }
     }
@@ -323,7 +325,7 @@ void bide__uring_recv_done(struct uring_sock *sock, const struct io_uring_cqe *c
         bide__uring_request(sock);
 }
 
-void bide__uring_poll_done(struct uring_sock *sock, int result)
+void bide__uring_poll_done(struct bide__uring_sock *sock, int result)
 {
     bool was_asked = sock->request.state == BIDE__OP_CANCELLING;
     if (!settle(sock) || bide__list_linked(&sock->rest_node))

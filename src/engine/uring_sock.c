@@ -3,12 +3,12 @@
  * uring_recv.c.
  *
  * Invariants
- *  - close(2) is called when the owner closes, and never while the ring still holds the file: a
- * request that is under way is taken back first, synchronously. So the peer hears of it and the
- * port is free when sock_close() returns, as with epoll. The memory stays until the final
- * completion was seen.
+ *  - sock_close() leaves nothing that holds the file: a request that is under way is taken back
+ *    first, synchronously. So the peer hears of it and the port is free when it returns, as with
+ *    epoll. Only the memory stays until the final completion was seen.
  *  - Listeners are polled and accept in try_accept(), one connection per call. A multishot accept
- * would empty the kernel's backlog before anybody could stop it (docs/decisions/uring-accept.md).
+ *    would empty the kernel's backlog before anybody could stop it
+ *    (docs/decisions/uring-accept.md).
  */
 #include <assert.h>
 #include <netinet/tcp.h>
@@ -28,18 +28,18 @@
 
 enum { SOCKS_CACHED_MAX = 1024, BATCHED_SENDS_MIN = 2, BATCHED_BYTES_END = 8192 };
 
-static struct uring *engine_of(const struct uring_sock *sock)
+static struct bide__uring *engine_of(const struct bide__uring_sock *sock)
 {
-    return uring_of(sock->base.engine);
+    return bide__uring_of(sock->base.engine);
 }
 
 /* All that a socket needs but its descriptor, so that nothing can fail once a connection was
  * accepted. */
-static struct uring_sock *reserve(struct uring *uring)
+static struct bide__uring_sock *reserve(struct bide__uring *uring)
 {
     struct bide__list *node = bide__list_pop(&uring->cached);
-    struct uring_sock *sock = node ? bide__container(node, struct uring_sock, node)
-                                   : malloc(sizeof(*sock));
+    struct bide__uring_sock *sock = node ? bide__container(node, struct bide__uring_sock, node)
+                                         : malloc(sizeof(*sock));
     if (!sock)
         return NULL;
     uint16_t generation = 0;
@@ -47,24 +47,24 @@ static struct uring_sock *reserve(struct uring *uring)
         uring->n_cached--;
         generation = sock->request.generation;
     }
-    *sock = (struct uring_sock){.base = {.engine = &uring->base, .fd = -1},
-                                .request = {.sock = &sock->base, .generation = generation}};
+    *sock = (struct bide__uring_sock){.base = {.engine = &uring->base, .fd = -1},
+                                      .request = {.sock = &sock->base, .generation = generation}};
     bide__list_init(&sock->node);
     bide__list_init(&sock->full_node);
     bide__list_init(&sock->rest_node);
     return sock;
 }
 
-static void furnish(struct uring_sock *sock, int fd, unsigned traits)
+static void furnish(struct bide__uring_sock *sock, int fd, unsigned traits)
 {
     sock->base.fd = fd;
     sock->traits = traits;
     bide__list_append(&engine_of(sock)->socks, &sock->node);
 }
 
-void bide__uring_sock_release(struct uring_sock *sock)
+void bide__uring_sock_release(struct bide__uring_sock *sock)
 {
-    struct uring *uring = engine_of(sock);
+    struct bide__uring *uring = engine_of(sock);
     bide__list_remove(&sock->node);
     if (ADDRESSES_CHECKED || uring->n_cached >= SOCKS_CACHED_MAX) {
         free(sock);
@@ -77,7 +77,7 @@ void bide__uring_sock_release(struct uring_sock *sock)
 int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
                           struct bide__sock **ret_sock)
 {
-    struct uring_sock *sock = reserve(uring_of(engine));
+    struct bide__uring_sock *sock = reserve(bide__uring_of(engine));
     if (!sock)
         return -ENOMEM;
     unsigned traits;
@@ -93,7 +93,7 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
 
 int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock)
 {
-    struct uring_sock *sock = reserve(uring_of(engine));
+    struct bide__uring_sock *sock = reserve(bide__uring_of(engine));
     if (!sock)
         return -ENOMEM;
     unsigned traits;
@@ -108,7 +108,7 @@ int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__soc
 }
 
 /* The kernel resets a connection that is closed with unread data. Some of it may be unread here. */
-static void reset_on_close(struct uring_sock *sock)
+static void reset_on_close(struct bide__uring_sock *sock)
 {
     struct linger none = {.l_onoff = 1};
     bide__socket_setopt(&sock->base, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
@@ -116,8 +116,8 @@ static void reset_on_close(struct uring_sock *sock)
 
 void bide__uring_sock_close(struct bide__sock *base)
 {
-    struct uring_sock *sock = uring_sock_of(base);
-    struct uring *uring = engine_of(sock);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    struct bide__uring *uring = engine_of(sock);
     assert(!sock->waiter && !bide__list_linked(&sock->rest_node));
     if (sock->n_chunks > 0)
         reset_on_close(sock);
@@ -138,14 +138,14 @@ void bide__uring_sock_close(struct bide__sock *base)
     bide__uring_rise(uring);
 }
 
-ssize_t bide__uring_note_loss(struct uring_sock *sock, ssize_t rc)
+ssize_t bide__uring_note_loss(struct bide__uring_sock *sock, ssize_t rc)
 {
     if (bide__connection_lost(rc))
         sock->lost = (int)rc;
     return rc;
 }
 
-static int note_loss(struct uring_sock *sock, int rc)
+static int note_loss(struct bide__uring_sock *sock, int rc)
 {
     return (int)bide__uring_note_loss(sock, rc);
 }
@@ -156,7 +156,7 @@ static int outcome(const struct bide__op *op, int result)
     return result == -ECANCELED && op->state != BIDE__OP_CANCELLING ? -ECONNABORTED : result;
 }
 
-static void begin(struct uring_sock *sock, struct bide__op *op, enum uring_kind kind)
+static void begin(struct bide__uring_sock *sock, struct bide__op *op, enum bide__uring_kind kind)
 {
     assert(op->state == BIDE__OP_IDLE && op->done);
     op->sock = &sock->base;
@@ -170,18 +170,18 @@ static void begin(struct uring_sock *sock, struct bide__op *op, enum uring_kind 
 int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
                         const struct sockaddr *address, socklen_t length)
 {
-    struct uring_sock *sock = uring_sock_of(base);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
     sock->lost = 0;
     sock->has_ended = false;
     int rc = bide__fd_connect(base->fd, address, length);
     if (rc == -EINPROGRESS)
-        begin(sock, op, URING_CONNECT);
+        begin(sock, op, BIDE__URING_CONNECT);
     return rc == -EINPROGRESS ? BIDE__PENDING : rc;
 }
 
 void bide__uring_connect_done(struct bide__op *op, int result)
 {
-    struct uring_sock *sock = uring_sock_of(op->sock);
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result >= 0 || result == -ECANCELED) {
         int reached = bide__fd_connect_result(op->sock->fd);
         if (reached != -EINPROGRESS)
@@ -198,9 +198,9 @@ void bide__uring_connect_done(struct bide__op *op, int result)
 
 int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
 {
-    struct uring_sock *sock = uring_sock_of(base);
-    struct uring *uring = engine_of(sock);
-    struct uring_sock *accepted = reserve(uring);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    struct bide__uring *uring = engine_of(sock);
+    struct bide__uring_sock *accepted = reserve(uring);
     int rc = accepted ? bide__fd_accept(base->fd) : -ENOMEM;
     sock->has_starved = bide__accept_starves(rc);
     sock->n_closes_seen = uring->n_closes;
@@ -221,22 +221,22 @@ int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock
  */
 int bide__uring_accept_wait(struct bide__sock *base, struct bide__op *op)
 {
-    struct uring_sock *sock = uring_sock_of(base);
-    struct uring *uring = engine_of(sock);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    struct bide__uring *uring = engine_of(sock);
     if (sock->has_starved && sock->n_closes_seen == uring->n_closes) {
         if (bide__list_empty(&uring->resting))
             uring->rest_end_ns = bide__kernel_now_ns(&uring->base) + BIDE__ACCEPT_REST_NS;
         bide__list_append(&uring->resting, &sock->rest_node);
     }
-    bide__uring_wait(sock, op, URING_ACCEPT_WAIT);
+    bide__uring_wait(sock, op, BIDE__URING_ACCEPT_WAIT);
     return BIDE__PENDING;
 }
 
-void bide__uring_rise(struct uring *uring)
+void bide__uring_rise(struct bide__uring *uring)
 {
     struct bide__list *node;
     while ((node = bide__list_pop(&uring->resting))) {
-        struct uring_sock *sock = bide__container(node, struct uring_sock, rest_node);
+        struct bide__uring_sock *sock = bide__container(node, struct bide__uring_sock, rest_node);
         struct bide__op *waiter = sock->waiter;
         sock->has_starved = false;
         sock->waiter = NULL;
@@ -250,7 +250,8 @@ void bide__uring_rise(struct uring *uring)
  * When several things happened at once, answers to several of them are on their way: small ones go
  * out together with the next poll() (docs/decisions/uring-send.md). Large ones would be copied.
  */
-static bool is_better_batched(const struct uring_sock *sock, const struct iovec *iov, int n_iov)
+static bool is_better_batched(const struct bide__uring_sock *sock, const struct iovec *iov,
+                              int n_iov)
 {
     if (engine_of(sock)->n_called < BATCHED_SENDS_MIN || !(sock->traits & BIDE__FD_TCP))
         return false;
@@ -262,7 +263,7 @@ static bool is_better_batched(const struct uring_sock *sock, const struct iovec 
 
 ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
 {
-    struct uring_sock *sock = uring_sock_of(base);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
     if (is_better_batched(sock, iov, n_iov))
         return -EAGAIN;
     return bide__uring_note_loss(sock, bide__fd_send(base->fd, sock->traits, iov, n_iov));
@@ -270,14 +271,14 @@ ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, i
 
 int bide__uring_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov)
 {
-    struct uring_sock *sock = uring_sock_of(base);
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
     bide__iov_advance(&iov, &n_iov, 0);
     op->iov = iov;
     op->n_iov = n_iov;
     op->n_done = 0;
     if (n_iov == 0)
         return 0;
-    begin(sock, op, sock->traits & BIDE__FD_TCP ? URING_SEND : URING_WRITE);
+    begin(sock, op, sock->traits & BIDE__FD_TCP ? BIDE__URING_SEND : BIDE__URING_WRITE);
     sock->is_sending = true;
     return BIDE__PENDING;
 }
@@ -287,7 +288,7 @@ int bide__uring_send(struct bide__sock *base, struct bide__op *op, struct iovec 
  * nobody: what comes next looks like an orderly end. But an orderly connection does not come to
  * its end while there is data to send.
  */
-void bide__uring_note_silent_loss(struct uring_sock *sock)
+void bide__uring_note_silent_loss(struct bide__uring_sock *sock)
 {
     struct tcp_info info = {0};
     socklen_t length = sizeof(info);
@@ -297,7 +298,7 @@ void bide__uring_note_silent_loss(struct uring_sock *sock)
         sock->lost = -ECONNRESET;
 }
 
-static void end_send(struct uring_sock *sock, struct bide__op *op, int result)
+static void end_send(struct bide__uring_sock *sock, struct bide__op *op, int result)
 {
     sock->is_sending = false;
     bide__uring_complete(engine_of(sock), op, note_loss(sock, result));
@@ -306,7 +307,7 @@ static void end_send(struct uring_sock *sock, struct bide__op *op, int result)
 /* `result`: what the kernel took, or an error. Goes on until all is sent or the owner cancels. */
 static void send_step(struct bide__op *op, ssize_t result)
 {
-    struct uring_sock *sock = uring_sock_of(op->sock);
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result > 0) {
         op->n_done += (size_t)result;
         bide__iov_advance(&op->iov, &op->n_iov, (size_t)result);
@@ -331,7 +332,7 @@ void bide__uring_send_done(struct bide__op *op, int result)
 
 void bide__uring_write_done(struct bide__op *op, int result)
 {
-    struct uring_sock *sock = uring_sock_of(op->sock);
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result < 0)
         send_step(op, result);
     else if (op->state == BIDE__OP_CANCELLING)
@@ -346,9 +347,9 @@ void bide__uring_cancel(struct bide__op *op)
 {
     if (op->state != BIDE__OP_PENDING)
         return;
-    struct uring_sock *sock = uring_sock_of(op->sock);
-    struct uring *uring = engine_of(sock);
-    if (op->kind == URING_RECV_WAIT || op->kind == URING_ACCEPT_WAIT) {
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
+    struct bide__uring *uring = engine_of(sock);
+    if (op->kind == BIDE__URING_RECV_WAIT || op->kind == BIDE__URING_ACCEPT_WAIT) {
         assert(sock->waiter == op);
         sock->waiter = NULL;
         bide__list_remove(&sock->rest_node);

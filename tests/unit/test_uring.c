@@ -366,9 +366,9 @@ BIDE_TEST(an_idle_owner_holds_the_peer_back)
     rig_close(engine);
 }
 
-static const struct uring_buffers *buffers_of(const struct bide__engine *engine)
+static const struct bide__uring_buffers *buffers_of(const struct bide__engine *engine)
 {
-    return &((const struct uring *)engine)->buffers;
+    return &((const struct bide__uring *)engine)->buffers;
 }
 
 /* The same with small pieces: what they fill are not all of the buffers, but a few. */
@@ -383,7 +383,7 @@ BIDE_TEST(an_idle_owner_leaves_the_buffers_to_others)
         CHECK_INT(write_pattern(pair.peer, at, at + BYTES), at + BYTES);
         rig_settle(engine);
     }
-    const struct uring_buffers *buffers = buffers_of(engine);
+    const struct bide__uring_buffers *buffers = buffers_of(engine);
     CHECK_RANGE(buffers->n_provided - buffers->n_free, 2, HELD_MAX);
     read_pattern(pair.sock, 0, PIECES * BYTES, 65536);
     CHECK_INT(buffers->n_free, buffers->n_provided);

@@ -278,7 +278,7 @@ BIDE_TEST(a_cancel_that_nobody_asked_for_is_an_abort)
     park_recv(unix_pair.sock, &polling);
     struct io_uring_sync_cancel_reg all = {
         .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-    CHECK(io_uring_register_sync_cancel(&((struct uring *)engine)->ring, &all) >= 0);
+    CHECK(io_uring_register_sync_cancel(&((struct bide__uring *)engine)->ring, &all) >= 0);
     rig_turn_until(engine, &receiving.n_ends, 1);
     rig_turn_until(engine, &polling.n_ends, 1);
     CHECK_INT(receiving.result, 0);
