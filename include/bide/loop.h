@@ -243,7 +243,8 @@ struct bide_report {
     const struct bide_place *place; /* where that task was spawned; NULL if unknown */
 };
 
-/* Receives reports. Must not close the loop. */
+/* Receives reports, on whatever stack they come up: a task's as well. Must not suspend nor close
+ * the loop. */
 typedef void bide_exception_handler(bide_loop *loop, const struct bide_report *report, void *data);
 
 /*

@@ -16,8 +16,8 @@ BIDE_BEGIN_DECLARATIONS
 /*
  * A handle of the loop for other threads.
  *
- * Returns owned, to be given back with bide_remote_unref(); NULL without memory.
- * Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * Returns owned, to be given back with bide_remote_unref(); NULL without memory or if the loop
+ * is closed. Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT bide_remote *bide_loop_remote(bide_loop *loop);
 
@@ -80,7 +80,8 @@ BIDE_EXPORT int bide_await_threadsafe(bide_remote *remote);
 /*
  * Asks the remote task to end, as bide_cancel() does on its own thread.
  *
- * Returns 0, -ESHUTDOWN if the loop is closed, -ENOMEM, -EINVAL.
+ * Requests that come before the first one was delivered count as one.
+ * Returns 0, -ESHUTDOWN if the loop is closed, -EINVAL.
  * Suspends: no. Cancel: not affected. Thread: any.
  */
 BIDE_EXPORT int bide_cancel_threadsafe(bide_remote *remote);

@@ -37,11 +37,9 @@ bool bide__waits_for(bide_task *task, struct bide__coro *coro)
 
 int bide__task_awaitable(bide_task *task, struct bide__coro *coro)
 {
-    if (task->done)
-        return 0;
-    if (task->loop != coro->loop)
+    if (task->loop != coro->loop && !task->loop->closed)
         return -EXDEV;
-    return bide__waits_for(task, coro) ? -EDEADLK : 0;
+    return !task->done && bide__waits_for(task, coro) ? -EDEADLK : 0;
 }
 
 static void await_notify(struct bide__waiter *waiter, bide_task *task)
@@ -58,6 +56,11 @@ static void await_targets(const struct bide__coro *coro, struct bide__search *se
 static void await_interrupt(struct bide__coro *coro)
 {
     bide__scope_mark_delivered(coro);
+    if (bide__waits_for(coro->wait_data, coro)) { /* closed by a join that could not be refused */
+        bide__list_remove(&coro->waiter.node);
+        bide__wake(coro, -EDEADLK);
+        return;
+    }
     bide_cancel(coro->wait_data);
 }
 
@@ -96,8 +99,8 @@ int bide_await(bide_task *task)
         bide_cancel(task);
     }
     if (!task->done)
-        wait_done(coro, task, &await_wait);
-    return bide__task_take(task);
+        rc = wait_done(coro, task, &await_wait);
+    return rc < 0 ? rc : bide__task_take(task);
 }
 
 int bide_shield(bide_task *task)

@@ -119,7 +119,11 @@ static void many_hand_on(struct many *many)
 
 static void gather_interrupt(struct bide__coro *coro)
 {
-    many_hand_on(coro->wait_data);
+    struct many *many = coro->wait_data;
+    many_hand_on(many);
+    for (size_t i = 0; i < many->n && coro->wait; i++)
+        if (many->tasks[i] && !many->tasks[i]->done && bide__waits_for(many->tasks[i], coro))
+            bide__wake(coro, -EDEADLK); /* closed by a join that could not be refused */
 }
 
 static void wait_interrupt(struct bide__coro *coro)
@@ -188,10 +192,12 @@ static int gather(bide_task **tasks, size_t n, int *results, bool (*enough)(cons
     if (many->n_left > 0 && coro->deliver)
         many_hand_on(many);
     if (many->n_left > 0 && (many->interrupted || !enough(many)))
-        bide__park(coro, &gather_wait, many);
+        rc = bide__park(coro, &gather_wait, many);
     int first_error = enough == enough_error ? many->first_error : 0;
     bool interrupted = many->interrupted;
     many_free(many);
+    if (rc < 0)
+        return rc;
     bool values = gather_take(tasks, n, results);
     if (interrupted)
         return values ? 0 : -ECANCELED;

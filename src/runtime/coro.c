@@ -257,5 +257,6 @@ void bide__refuse(struct bide__coro *coro)
     } else if (coro->n_refused >= REFUSED_GIVES_TURN) {
         bide__give_turn(coro);
     }
-    deliver(coro);
+    if (coro->deliver) /* else it was taken back meanwhile */
+        deliver(coro);
 }

@@ -169,7 +169,8 @@ static inline int bide__suspend(struct bide__coro **ret_coro)
         bide__give_turn(coro);
     if (coro->deliver) {
         bide__refuse(coro);
-        return -ECANCELED;
+        if (coro->deliver)
+            return -ECANCELED;
     }
     coro->n_refused = 0;
     *ret_coro = coro;

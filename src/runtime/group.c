@@ -56,8 +56,11 @@ static void group_free(bide_group *group)
     free(group);
 }
 
+/* Cancels the children, once: who takes its request back is not asked again for the same reason. */
 static void group_stop(bide_group *group)
 {
+    if (group->stopped)
+        return;
     group->stopped = true;
     bide__list_each(node, &group->children)
         bide_cancel(bide__container(node, struct bide__coro, sibling)->task);
@@ -108,7 +111,7 @@ void bide__group_child_ended(struct bide__coro *child)
     bide_task *task = child->task;
     bide__list_remove(&child->sibling);
     group->n_children--;
-    task->read = true;
+    task->read = !group->abandoned;
     if (task->result == -ECANCELED && group->cut_off)
         group->incomplete = true;
     if (task->result < 0 && task->result != -ECANCELED) {
@@ -154,6 +157,17 @@ size_t bide_group_size(const bide_group *group)
     return group ? group->n_children : 0;
 }
 
+/* Whether a child waits for the task that is about to join it. */
+static bool is_circle(const bide_group *group, struct bide__coro *coro)
+{
+    bide__list_each(node, &group->children)
+    {
+        if (bide__waits_for(bide__container(node, struct bide__coro, sibling)->task, coro))
+            return true;
+    }
+    return false;
+}
+
 int bide_group_close(bide_group *group, int rc)
 {
     struct bide__coro *coro;
@@ -166,10 +180,17 @@ int bide_group_close(bide_group *group, int rc)
     group->joining = true;
     if (rc < 0 && rc != -ECANCELED && group->failure == 0)
         group->failure = rc;
+    if (is_circle(group, coro)) {
+        group->failure = group->failure < 0 ? group->failure : -EDEADLK;
+        rc = group->failure;
+    }
+    coro->wait = &group_wait; /* already, so that a child which waits for us finds the circle */
+    coro->wait_data = group;
     if (coro->deliver && group->n_children > 0)
         group_hand_on(group);
     else if (rc < 0)
         group_stop(group);
+    coro->wait = NULL;
     if (group->n_children > 0)
         bide__park(coro, &group_wait, group);
     if (group->failure < 0) {

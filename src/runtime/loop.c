@@ -31,10 +31,10 @@ int bide__loop_open(const bide_loop *loop)
 static void loop_free(bide_loop *loop)
 {
     bide__mailbox_close(loop->mailbox);
-    bide__stack_pool_free(loop->stacks);
-    bide__timers_free(loop->timers);
     if (loop->engine)
         loop->engine->ops->close(loop->engine, bide__seconds_to_ns(loop->cleanup_seconds));
+    bide__stack_pool_free(loop->stacks);
+    bide__timers_free(loop->timers);
     while (loop->task_cache) {
         bide_task *task = loop->task_cache;
         loop->task_cache = task->cached;

@@ -30,9 +30,9 @@ static void registration_run(struct bide__ready *ready)
         registration->n_due--;
         registration->calling = true;
         int rc = registration->callback(registration->data);
-        registration->calling = false;
         if (rc < 0)
-            bide__report_callback(loop, rc);
+            bide__report_callback(loop, rc); /* whose handler may remove it as well */
+        registration->calling = false;
     }
     if (registration->removed) {
         registration_drop(registration);

@@ -37,8 +37,10 @@ struct bide_remote {
     struct bide__mailbox *mailbox;
     bool is_task;
     bool done;
+    bool read; /* somebody saw the result */
     int result;
     struct await *awaits;
+    const struct bide_place *place; /* of the task that had this result */
     bide_task *task;
     struct bide__waiter waiter;
     struct bide__ready cancel_post;
@@ -68,10 +70,22 @@ bide_remote *bide_remote_ref(bide_remote *remote)
     return remote;
 }
 
+/* On whatever thread the last handle goes: to standard error. */
+static void report_unread(const bide_remote *remote)
+{
+    bide_loop_report(NULL, &(struct bide_report){
+                               .message = "remote task failed and nobody read its result",
+                               .error = remote->result,
+                               .place = remote->place,
+                           });
+}
+
 void bide_remote_unref(bide_remote *remote)
 {
     if (!remote || atomic_fetch_sub_explicit(&remote->refs, 1, memory_order_acq_rel) > 1)
         return;
+    if (remote->place && remote->result < 0 && remote->result != -ECANCELED && !remote->read)
+        report_unread(remote);
     bide__mailbox_unref(remote->mailbox);
     free(remote);
 }
@@ -148,6 +162,8 @@ static void remote_task_done(struct bide__waiter *waiter, bide_task *task)
     bide_remote *remote = bide__container(waiter, bide_remote, waiter);
     remote->task = NULL;
     task->read = atomic_load_explicit(&remote->refs, memory_order_acquire) > 1;
+    if (task->read) /* or rather, whoever holds the remote answers for that */
+        remote->place = task->place;
     remote_resolve(remote, task->result);
     bide__task_unref(task);
 }
@@ -250,6 +266,7 @@ int bide_wait_threadsafe(bide_remote *remote, double seconds, int *ret_result)
         rc = -pthread_cond_timedwait(&remote->mailbox->changed, &remote->mailbox->lock, &until);
     if (remote->done) {
         *ret_result = remote->result;
+        remote->read = true;
         rc = 0;
     }
     pthread_mutex_unlock(&remote->mailbox->lock);
@@ -282,6 +299,7 @@ int bide_await_threadsafe(bide_remote *remote)
     await->home = bide__mailbox_ref(coro->loop->mailbox);
     pthread_mutex_lock(&remote->mailbox->lock);
     bool done = remote->done;
+    remote->read = true;
     if (!done) {
         await->next = remote->awaits;
         remote->awaits = await;

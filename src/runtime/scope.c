@@ -125,11 +125,24 @@ void bide__scope_pop_all(struct bide__coro *coro)
         scope_abandon(&coro->scope);
 }
 
+/* From inside: no shield stands between. */
+static bool is_visible(const struct bide__scope *scope)
+{
+    for (const struct bide__scope *at = scope->coro->scope; at; at = at->outer) {
+        if (at == scope)
+            return true;
+        if (at->kind == BIDE__SCOPE_SHIELD)
+            return false;
+    }
+    return false;
+}
+
 void bide__scope_demand(struct bide__scope *scope)
 {
     scope->pending = true;
     bide__scope_refresh(scope->coro);
-    bide__interrupt(scope->coro);
+    if (is_visible(scope))
+        bide__interrupt(scope->coro);
 }
 
 static void scope_expired(struct bide__timer *timer)
@@ -219,7 +232,10 @@ int bide__shield_begin(double seconds)
 
 int bide__scope_end(int rc)
 {
-    struct bide__scope *scope = bide__coro_current()->scope;
+    struct bide__coro *coro = bide__coro_current();
+    if (!coro) /* a child after fork, whose loop was dropped inside */
+        return rc;
+    struct bide__scope *scope = coro->scope;
     while (!scope->expression)
         scope = scope->outer;
     return scope_end(scope, rc);

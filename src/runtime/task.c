@@ -72,8 +72,8 @@ int bide__task_take(bide_task *task)
 {
     int result = task->result;
     task->read = true;
-    if (task->detail) {
-        char *words = task->refs == 1 ? task->detail : strdup(task->detail);
+    if (task->detail || !bide__coro_current()) {
+        char *words = task->refs == 1 || !task->detail ? task->detail : strdup(task->detail);
         if (task->refs == 1)
             task->detail = NULL;
         bide__detail_take(result, words);

@@ -344,7 +344,52 @@ TASK_TEST(group_left_open_is_reported_and_its_children_end)
     CHECK_CONTAINS(take_report(), "scope was left open|0||Task-1|");
     turns(4);
     CHECK_NOTES("s");
+    CHECK_CONTAINS(take_report(), "task failed and nobody read its result|-5|"); /* `insists` */
     CHECK_INT((long long)bide_all_tasks(NULL, NULL, 0), 1);
+}
+
+/* A child waits for the parent, which then joins it: an error for both, no hang. */
+static int awaits_parent_rc;
+
+bide_async(awaits, (bide_task *, parent))
+{
+    awaits_parent_rc = bide_await(parent);
+    if (awaits_parent_rc == -EDEADLK)
+        bide_detach(parent);
+    return awaits_parent_rc;
+}
+
+TASK_TEST(circle_through_a_group_is_an_error)
+{
+    bide_group *group;
+    CHECK_INT(bide_group_open(&group), 0);
+    CHECK_INT(bide_group_spawn(group, awaits, bide_retain(bide_current_task())), 0);
+    CHECK_INT(bide_sleep(0), 0);
+    CHECK_INT(bide_within(10, bide_group_close(group, 0)), -EDEADLK);
+    CHECK_INT(awaits_parent_rc, -EDEADLK);
+    CHECK_INT(bide_cancelling(bide_current_task()), 0);
+}
+
+/* The failure of a sibling asks a child once, also when the body then fails because of it. */
+static int requests_seen;
+
+bide_async(counts_requests)
+{
+    int rc = bide_sleep(INFINITY);
+    bide_uncancel(bide_current_task());
+    bide_sleep(TICKS(2));
+    requests_seen = bide_cancelling(bide_current_task());
+    return rc;
+}
+
+TASK_TEST(children_are_asked_once)
+{
+    bide_group *group;
+    CHECK_INT(bide_group_open(&group), 0);
+    CHECK_INT(bide_group_spawn(group, counts_requests), 0);
+    CHECK_INT(bide_group_spawn(group, returns_after, 1, -EIO), 0);
+    CHECK_INT(bide_group_close(group, bide_sleep(INFINITY)), -EIO);
+    CHECK_INT(requests_seen, 0);
 }
 
 BIDE_TEST(group_outside_a_task)
