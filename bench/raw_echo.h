@@ -24,7 +24,7 @@ struct raw_echo {
     int port;            /* 0: an ephemeral one */
     int cpu;             /* -1: not pinned */
     size_t size_message; /* bytes per request, to count by */
-    bool by_call;        /* uring only: send(2) instead of a submission */
+    bool by_call;        /* uring only: every answer by send(2) */
     size_t size_buffer;  /* uring only; 0: as large as a message, or a page */
     int listener;
     int signals;

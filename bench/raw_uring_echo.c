@@ -23,6 +23,7 @@ struct connection {
 };
 
 static struct raw_echo echo;
+static bool is_alone; /* one completion in this turn: answering it by a call is the shorter way */
 static struct io_uring ring;
 static struct io_uring_buf_ring *buffers;
 static char *memory;
@@ -82,11 +83,10 @@ static void start_send(struct connection *connection)
     connection->sending = true;
 }
 
-/* Sends what is queued: by calls as far as the socket takes it, if asked for, and otherwise by
- * submission. */
+/* Sends what is queued: one answer by a call, many together by submission. */
 static void answer(struct connection *connection)
 {
-    while (echo.by_call && !connection->sending && connection->first != NONE) {
+    while (is_alone && !connection->sending && connection->first != NONE) {
         uint16_t id = connection->first;
         ssize_t n = send(connection->fd, memory + (size_t)id * echo.size_buffer + offset_of[id],
                          length_of[id] - offset_of[id], MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -202,6 +202,7 @@ int main(int argc, char **argv)
         struct io_uring_cqe *cqe;
         unsigned head;
         unsigned n_seen = 0;
+        is_alone = echo.by_call || io_uring_cq_ready(&ring) == 1;
         io_uring_for_each_cqe(&ring, head, cqe)
         {
             struct connection *connection = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)3);
