@@ -39,6 +39,16 @@
 #define ADDRESSES_CHECKED false
 #endif
 
+/* ThreadSanitizer keeps signal handlers back during calls that it does not know, epoll_pwait2()
+ * among them. */
+#if defined(__SANITIZE_THREAD__)
+#define WAIT_COARSE true
+#elif defined(__has_feature)
+#define WAIT_COARSE __has_feature(thread_sanitizer)
+#else
+#define WAIT_COARSE false
+#endif
+
 enum {
     EVENTS_PER_POLL_MAX = 256,
     CALLS_PER_POLL_MAX =
@@ -753,6 +763,7 @@ int bide__epoll_open(const struct bide__engine_opts *opts, struct bide__engine *
     if (!epoll)
         return -ENOMEM;
     epoll->base.ops = &epoll_ops;
+    epoll->coarse = WAIT_COARSE;
     epoll->due_end = &epoll->due;
     epoll->n_events_max = EVENTS_PER_POLL_MAX;
     if (opts->queue_entries > 0 && opts->queue_entries < EVENTS_PER_POLL_MAX)
