@@ -50,6 +50,11 @@ static void connecting_drop(struct bide__resource *resource)
         connecting_free(connecting);
 }
 
+static void connecting_forget(struct bide__resource *resource)
+{
+    bide__list_remove(&resource->node);
+}
+
 static struct connecting *connecting_new(bide_loop *loop)
 {
     struct connecting *connecting = calloc(1, sizeof *connecting);
@@ -58,6 +63,7 @@ static struct connecting *connecting_new(bide_loop *loop)
     connecting->ops = loop->engine->ops;
     connecting->operation.after = connecting_after;
     connecting->resource.drop = connecting_drop;
+    connecting->resource.forget = connecting_forget;
     bide__list_append(&loop->resources, &connecting->resource.node);
     return connecting;
 }

@@ -268,17 +268,32 @@ int bide_server_close(bide_server *server)
     return 1;
 }
 
-/* The loop closes: tasks that had not ended by now are gone. */
+/* The tasks that served or waited are gone. */
+static void server_abandon(bide_server *server)
+{
+    server->refs -= server->n_connections + server->n_waiting;
+    server->n_connections = 0;
+    server->n_waiting = 0;
+    bide__list_init(&server->connections);
+    bide__list_init(&server->waiters);
+}
+
+static void server_forget(struct bide__resource *resource)
+{
+    bide_server *server = bide__container(resource, bide_server, resource);
+    server_abandon(server);
+    server->closed = true;
+    bide__list_remove(&resource->node);
+}
+
+/* The loop closes. */
 static void server_drop(struct bide__resource *resource)
 {
     bide_server *server = bide__container(resource, bide_server, resource);
     server->refs++;
     bide__list_each(node, &server->connections)
         bide__stream_unref(bide__container(node, struct connection, node)->stream);
-    server->refs -= server->n_connections + server->n_waiting;
-    server->n_connections = 0;
-    server->n_waiting = 0;
-    bide__list_init(&server->connections);
+    server_abandon(server);
     bide_server_close(server);
     server_settle(server);
     server_unref(server);
@@ -427,6 +442,7 @@ int bide_serve(const char *host, unsigned port, bide_handler *handler, void *dat
     server->opts = all;
     server->refs = 1;
     server->resource.drop = server_drop;
+    server->resource.forget = server_forget;
     bide__list_init(&server->resource.node);
     bide__list_init(&server->connections);
     bide__list_init(&server->waiters);

@@ -21,6 +21,7 @@ enum { BYTES_DEFAULT = 64 * 1024, LINGER_SECONDS_DEFAULT = 10, DISCARD_BYTES_MAX
 #define DISCARD_NS (1 * BIDE__NS_PER_S)
 
 static void stream_drop(struct bide__resource *resource);
+static void stream_forget(struct bide__resource *resource);
 static void recv_after(struct bide__operation *operation);
 static void linger_over(struct bide__timer *timer);
 static void background_go_on(bide_stream *stream);
@@ -59,6 +60,7 @@ static int stream_new(bide_loop *loop, const struct bide_stream_opts *opts,
     stream->refs = 1;
     stream->opts = all;
     stream->resource.drop = stream_drop;
+    stream->resource.forget = stream_forget;
     stream->recv.after = recv_after;
     bide__timer_init(&stream->timer, linger_over);
     bide__stream_output_init(stream);
@@ -189,15 +191,33 @@ void bide_abort(bide_stream *stream)
     bide__stream_unref(stream);
 }
 
-/* The loop closes: the tasks that were inside are gone. */
-static void stream_drop(struct bide__resource *resource)
+/* The tasks that were inside are gone. */
+static void stream_abandon(bide_stream *stream)
 {
-    bide_stream *stream = bide__container(resource, bide_stream, resource);
-    bide__stream_ref(stream);
     stream->refs -= stream->inside;
     stream->inside = 0;
     stream->room_coro = NULL;
     stream->writer = NULL;
+}
+
+static void stream_forget(struct bide__resource *resource)
+{
+    bide_stream *stream = bide__container(resource, bide_stream, resource);
+    stream_abandon(stream);
+    stream->error = -ECONNABORTED;
+    stream->ending = true;
+    stream->sock = NULL;
+    bide__list_remove(&resource->node);
+    bide__list_remove(&stream->flush.node);
+    bide__stream_unref(stream);
+}
+
+/* The loop closes. */
+static void stream_drop(struct bide__resource *resource)
+{
+    bide_stream *stream = bide__container(resource, bide_stream, resource);
+    bide__stream_ref(stream);
+    stream_abandon(stream);
     stream_fail(stream, -ECONNABORTED);
     stream_end(stream);
     bide__stream_unref(stream);

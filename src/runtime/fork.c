@@ -14,6 +14,11 @@ void bide_after_fork(void)
     if (!loop)
         return;
     bide__loop_running = NULL;
+    bide__list_each(node, &loop->resources)
+    {
+        struct bide__resource *resource = bide__container(node, struct bide__resource, node);
+        resource->forget(resource);
+    }
     bide__coro_disarm(loop);
     bide__mailbox_forget(loop->mailbox);
     loop->engine->ops->forget(loop->engine);

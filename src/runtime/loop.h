@@ -122,6 +122,8 @@ struct bide__resource {
     struct bide__list node;
     /* The loop closes: gives up everything of the engine's at once. Takes itself off the list. */
     void (*drop)(struct bide__resource *resource);
+    /* In a child after fork: the engine is gone. Takes itself off the list. */
+    void (*forget)(struct bide__resource *resource);
 };
 
 /* Parts of closing, each in the file that knows what there is to drop. */

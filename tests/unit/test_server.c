@@ -1,12 +1,10 @@
 /*
  * Scenario: servers with clients that come in all numbers, on IPv4 and IPv6, while connections are
- * limited, descriptors run out, handlers fail, and the server is closed, freed or cancelled.
+ * limited, handlers fail, and the server is closed, freed or cancelled.
  * Claim: what server.h says: every connection gets its task and its stream is closed behind it; a
  * server that is closed lets its connections go on, and whoever waits for them is told.
  */
 #include "stream_rig.h"
-
-#include <sys/resource.h>
 
 enum { CLIENTS_MAX = 64 };
 
@@ -428,54 +426,6 @@ STREAM_TEST(a_port_may_be_shared_on_purpose)
     peer_hears(fd, "second\n");
     close(fd);
     end(second);
-}
-
-static void set_fd_limit(int n)
-{
-    struct rlimit limit;
-    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = (rlim_t)n;
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-STREAM_TEST(a_server_without_descriptors_says_so_once_and_recovers)
-{
-    enum { CLIENTS = 8, SPARE = 3 };
-    int fds[CLIENTS];
-    char expected[128];
-    bide_server *server = serve(echo, NULL);
-    unsigned port = bide_server_port(server);
-    settle();
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < CLIENTS; i++)
-            fds[i] = client_socket(false);
-        int spare = dup(0); /* so that the limit lies at a descriptor that is used */
-        close(spare);
-        set_fd_limit(spare + SPARE);
-        for (int i = 0; i < CLIENTS; i++) {
-            CHECK_INT(try_join(fds[i], port, false), 0);
-            peer_prepare(fds[i]);
-            peer_say(fds[i], "hello\n");
-        }
-        until_connections(server, SPARE);
-        for (int i = 0; i < SPARE; i++)
-            peer_hears(fds[i], "hello\n");
-        snprintf(expected, sizeof expected,
-                 "server can't accept connections for now|%d|127.0.0.1:%u|", -EMFILE, port);
-        CHECK_CONTAINS(take_report(), expected);
-        for (int i = SPARE; i < CLIENTS; i++) { /* each that leaves lets the next one in */
-            shutdown(fds[i - SPARE], SHUT_WR);
-            peer_hears_end(fds[i - SPARE]);
-            peer_hears(fds[i], "hello\n");
-        }
-        CHECK_STR(take_report(), "");
-        set_fd_limit(1024);
-        for (int i = 0; i < CLIENTS; i++)
-            close(fds[i]);
-        until_connections(server, 0);
-        settle();
-    }
-    end(server);
 }
 
 STREAM_TEST(a_freed_server_goes_with_its_last_connection)

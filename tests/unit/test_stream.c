@@ -6,7 +6,9 @@
  */
 #include "stream_rig.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static char big[300 * KIB];
 
@@ -404,4 +406,164 @@ BIDE_TEST(a_server_that_never_ran_is_closed_with_its_loop)
     CHECK_INT(count_fds(), n_fds);
     bide_server_free(server);
     bide_server_free(NULL);
+}
+
+/* A child process that drops the loop it inherited */
+
+static bide_async(says_hello, (struct bide_address *, address))
+{
+    bide_stream *stream;
+    char got[8];
+    CHECK_INT(bide_connect("127.0.0.1", bide_address_port(address), NULL, &stream), 0);
+    CHECK_INT(bide_write(stream, "hello", 5), 0);
+    CHECK_INT(bide_read_exactly(stream, got, 5), 5);
+    return bide_close(stream);
+}
+
+struct inherited {
+    bide_stream *stream;
+    bide_server *server;
+    struct bide_address address;
+};
+
+static void drop_all(void *data)
+{
+    struct inherited *inherited = data;
+    bide_stream *stream = inherited->stream;
+    struct bide_address address;
+    bide_after_fork();
+    CHECK_INT(bide_stream_fd(stream), -1);
+    CHECK_INT(bide_stream_peer(stream, &address), -ENOTCONN);
+    CHECK_INT(bide_offer(stream, "x", 1), -ECONNABORTED);
+    bide_abort(stream);
+    CHECK_INT(bide_close(stream), 0);
+    CHECK_INT(bide_server_connections(inherited->server), 0);
+    CHECK_INT(bide_server_close(inherited->server), 0);
+    bide_server_cancel(inherited->server);
+    bide_server_free(inherited->server);
+    CHECK_INT(bide_run_with(NULL, says_hello, &inherited->address), 0);
+    _exit(7); /* the parent's memory is not this process's to give back */
+}
+
+static int echoes_once(bide_stream *stream, void *data)
+{
+    char got[5];
+    (void)data;
+    int rc = bide_read_exactly(stream, got, sizeof got);
+    return rc < 0 ? rc : bide_write(stream, got, sizeof got);
+}
+
+static bide_async(forks, (int *, ret_pid))
+{
+    struct inherited inherited;
+    struct pair pair = narrow_open();
+    struct pair lingering = narrow_open();
+    char byte;
+    stuff(lingering.stream);
+    CHECK_INT(bide_within(0, bide_close(lingering.stream)), -ETIMEDOUT);
+    size_t n = stuff(pair.stream);
+    bide_task *tasks[] = {waiting(bide_spawn(reads, pair.stream, &byte, 1)),
+                          waiting(bide_spawn(writes, pair.stream, "abc", 3))};
+    CHECK_INT(bide_serve("127.0.0.1", 0, echoes_once, NULL, NULL, &inherited.server), 0);
+    inherited.stream = pair.stream;
+    bide_server_addresses(inherited.server, &inherited.address, 1);
+    int idle = peer_connect(inherited.server);
+    while (bide_server_connections(inherited.server) == 0)
+        turns(1);
+    *ret_pid = fork();
+    if (*ret_pid == 0)
+        drop_all(&inherited);
+    while (bide_server_connections(inherited.server) < 2) /* the child's */
+        turns(1);
+    while (bide_server_connections(inherited.server) > 1)
+        turns(1);
+    close(idle);
+    peer_say(pair.peer, "!");
+    CHECK_INT(bide_await(tasks[0]), 1);
+    peer_hears_pattern(pair.peer, 0, n);
+    peer_hears(pair.peer, "abc");
+    CHECK_INT(bide_await(tasks[1]), 0);
+    bide_server_close(inherited.server);
+    CHECK_INT(bide_server_wait_closed(inherited.server), 0);
+    bide_server_free(inherited.server);
+    close(lingering.peer);
+    pair_close(&pair);
+    return 0;
+}
+
+BIDE_TEST(a_forked_child_drops_streams_and_servers_without_touching_them)
+{
+    int pid;
+    int status;
+    CHECK_INT(bide_run_with(NULL, forks, &pid), 0);
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 7);
+    while (*take_report()) /* the idle connection's end */
+        ;
+    rig_end();
+}
+
+/* Loops in threads */
+
+static int echoes(bide_stream *stream, void *data)
+{
+    static _Thread_local char bytes[1000];
+    int n;
+    (void)data;
+    while ((n = bide_read(stream, bytes, sizeof bytes)) > 0) {
+        int rc = bide_write(stream, bytes, (size_t)n);
+        if (rc < 0)
+            return rc;
+    }
+    return n;
+}
+
+static bide_async(talks_to_itself, (unsigned, seed))
+{
+    static const struct bide_stream_opts opts = {.write_high_bytes = 4096};
+    bide_server *server;
+    CHECK_INT(bide_serve("127.0.0.1", 0, echoes, NULL, NULL, &server), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        bide_stream *stream;
+        char text[600];
+        char got[600];
+        struct bide_connect_opts connect_opts = {.stream = opts};
+        CHECK_INT(bide_connect(i % 5 == 0 ? "localhost" : "127.0.0.1", bide_server_port(server),
+                               &connect_opts, &stream),
+                  0);
+        for (unsigned j = 0; j < 20; j++) {
+            pattern_fill(text, seed + i * j, sizeof text);
+            CHECK_INT(bide_write(stream, text, sizeof text), 0);
+        }
+        for (unsigned j = 0; j < 20; j++) {
+            CHECK_INT(bide_read_exactly(stream, got, sizeof got), sizeof got);
+            pattern_check(got, seed + i * j, sizeof got);
+        }
+        CHECK_INT(bide_write(stream, "unread", 6), 0); /* closing discards what comes back */
+        CHECK_INT(bide_close(stream), 0);
+    }
+    bide_server_close(server);
+    CHECK_INT(bide_server_wait_closed(server), 0);
+    bide_server_free(server);
+    return 0;
+}
+
+static void *thread_main(void *data)
+{
+    CHECK_INT(bide_run_with(NULL, talks_to_itself, *(unsigned *)data), 0);
+    return NULL;
+}
+
+BIDE_TEST(loops_in_threads_have_streams_of_their_own)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    unsigned seeds[THREADS];
+    for (unsigned i = 0; i < THREADS; i++) {
+        seeds[i] = 1000 * i;
+        CHECK_INT(pthread_create(&threads[i], NULL, thread_main, &seeds[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
 }
