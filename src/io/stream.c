@@ -108,10 +108,12 @@ int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream *
     bide_stream *stream = NULL;
     bide_loop *loop = bide__loop_running;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
-    if (rc == 0)
-        rc = check_fd(loop->engine, fd);
-    if (rc == 0)
-        rc = stream_new(loop, opts, &stream);
+    if (rc < 0)
+        return rc;
+    rc = check_fd(loop->engine, fd);
+    if (rc < 0)
+        return rc;
+    rc = stream_new(loop, opts, &stream);
     if (rc < 0)
         return rc;
     rc = loop->engine->ops->sock_adopt(loop->engine, fd, &sock); /* the last that can fail */
