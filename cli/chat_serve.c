@@ -53,13 +53,27 @@ static int stop(void *data)
     return 0;
 }
 
+static const int signals[] = {SIGINT, SIGTERM};
+
 static int stop_upon_signals(bide_server **server)
 {
-    static const int signals[] = {SIGINT, SIGTERM};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++)
         rc = bide_loop_add_signal_handler(bide_loop_current(), signals[i], stop, server, NULL);
     return rc;
+}
+
+/*
+ * The loop gives the former actions back when it closes. A second signal that comes then must not
+ * kill a server that has ended well.
+ */
+static void hold_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Scripts wait for this line and take the port from it. */
@@ -104,6 +118,7 @@ bide_async(serve, (const struct serve_opts *, opts))
         return EXIT_FAILURE;
     }
     rc = serve_until_signal(&server);
+    hold_signals();
     bide_server_free(server);
     server = NULL;
     return rc;

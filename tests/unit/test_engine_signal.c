@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 static void count(void *data)
 {
@@ -201,6 +202,8 @@ static void *raise_many(void *argument)
 
 BIDE_TEST(handlers_under_way_do_not_reach_a_closed_engine)
 {
+    if (getenv("BIDE_TEST_EMULATED"))
+        SKIP("qemu-user reads a handler twice while another thread changes it");
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     CHECK_INT(sigaction(SIGUSR1, &ignore, NULL), 0);
     struct flood flood = {0};
