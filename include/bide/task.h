@@ -33,9 +33,9 @@ enum bide_task_state {
  * task: takes, whatever is returned, except with -EDEADLK, -EXDEV and -BIDE_ENOTASK, where it stays
  * the caller's. Returns the task's result, -ECANCELED if it was cancelled, its error otherwise
  * (with its words in bide_error_detail()); -ENOMEM for NULL; -EDEADLK if it is the caller itself or
- * waits for the caller; -EXDEV if it is another loop's; -BIDE_ENOTASK. Suspends: yes, a join.
- * Cancel: hands the cancel on to the task and waits for its end; its result stands. Thread: loop
- * thread only.
+ * waits for the caller, also by having a group open that holds the caller; -EXDEV if it is another
+ * loop's; -BIDE_ENOTASK. Suspends: yes, a join. Cancel: hands the cancel on to the task and waits
+ * for its end; its result stands. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_await(bide_task *task);
 

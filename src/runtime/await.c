@@ -2,10 +2,12 @@
  * Waiting for one task, and the search that turns a circle of waits into an error.
  *
  * A circle can only come about by a wait that starts, so each wait looks whether its target waits,
- * directly or through others, for the waiting task. Most targets wait for no task: then the search
- * is one comparison.
+ * directly or through others, for the waiting task. A task with an open group counts as waiting for
+ * the children from the start: it cannot end before them, and when it closes the group there is
+ * nobody left to tell. Most targets wait for no task: then the search is one comparison.
  */
 #include "runtime/coro.h"
+#include "runtime/group.h"
 
 void bide__search_visit(struct bide__search *search, bide_task *task)
 {
@@ -17,10 +19,26 @@ void bide__search_visit(struct bide__search *search, bide_task *task)
     search->pending = coro;
 }
 
+static bool has_targets(const struct bide__coro *coro)
+{
+    return coro->n_groups > 0 || (coro->wait && coro->wait->targets);
+}
+
+static void visit_targets(const struct bide__coro *coro, struct bide__search *search)
+{
+    if (coro->wait && coro->wait->targets)
+        coro->wait->targets(coro, search);
+    if (coro->n_groups == 0)
+        return;
+    for (const struct bide__scope *scope = coro->scope; scope; scope = scope->outer)
+        if (scope->kind == BIDE__SCOPE_GROUP)
+            bide__group_targets(scope, search);
+}
+
 bool bide__waits_for(bide_task *task, struct bide__coro *coro)
 {
     static _Thread_local unsigned n_searches;
-    if (!task->coro || (task->coro != coro && !(task->coro->wait && task->coro->wait->targets)))
+    if (!task->coro || (task->coro != coro && !has_targets(task->coro)))
         return false;
     struct bide__search search = {.mark = ++n_searches};
     bide__search_visit(&search, task);
@@ -29,8 +47,7 @@ bool bide__waits_for(bide_task *task, struct bide__coro *coro)
         search.pending = at->walk_next;
         if (at == coro)
             return true;
-        if (at->wait && at->wait->targets)
-            at->wait->targets(at, &search);
+        visit_targets(at, &search);
     }
     return false;
 }
@@ -56,11 +73,6 @@ static void await_targets(const struct bide__coro *coro, struct bide__search *se
 static void await_interrupt(struct bide__coro *coro)
 {
     bide__scope_mark_delivered(coro);
-    if (bide__waits_for(coro->wait_data, coro)) { /* closed by a join that could not be refused */
-        bide__list_remove(&coro->waiter.node);
-        bide__wake(coro, -EDEADLK);
-        return;
-    }
     bide_cancel(coro->wait_data);
 }
 
@@ -99,8 +111,8 @@ int bide_await(bide_task *task)
         bide_cancel(task);
     }
     if (!task->done)
-        rc = wait_done(coro, task, &await_wait);
-    return rc < 0 ? rc : bide__task_take(task);
+        wait_done(coro, task, &await_wait);
+    return bide__task_take(task);
 }
 
 int bide_shield(bide_task *task)

@@ -119,11 +119,7 @@ static void many_hand_on(struct many *many)
 
 static void gather_interrupt(struct bide__coro *coro)
 {
-    struct many *many = coro->wait_data;
-    many_hand_on(many);
-    for (size_t i = 0; i < many->n && coro->wait; i++)
-        if (many->tasks[i] && !many->tasks[i]->done && bide__waits_for(many->tasks[i], coro))
-            bide__wake(coro, -EDEADLK); /* closed by a join that could not be refused */
+    many_hand_on(coro->wait_data);
 }
 
 static void wait_interrupt(struct bide__coro *coro)
@@ -192,12 +188,10 @@ static int gather(bide_task **tasks, size_t n, int *results, bool (*enough)(cons
     if (many->n_left > 0 && coro->deliver)
         many_hand_on(many);
     if (many->n_left > 0 && (many->interrupted || !enough(many)))
-        rc = bide__park(coro, &gather_wait, many);
+        bide__park(coro, &gather_wait, many);
     int first_error = enough == enough_error ? many->first_error : 0;
     bool interrupted = many->interrupted;
     many_free(many);
-    if (rc < 0)
-        return rc;
     bool values = gather_take(tasks, n, results);
     if (interrupted)
         return values ? 0 : -ECANCELED;

@@ -55,6 +55,7 @@ struct bide__coro {
     const struct bide__wait_kind *wait; /* set while parked */
     void *wait_data;                    /* the kind's */
     int wake_result;
+    unsigned n_groups; /* open ones */
     uint16_t n_unwaited;
     uint16_t n_refused; /* suspending calls that failed in a row */
     bool deliver;       /* something visible is pending: suspending calls fail */

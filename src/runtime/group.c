@@ -80,13 +80,22 @@ static void group_note(bide_group *group, bide_task *child)
     group->words = words;
 }
 
-static void group_targets(const struct bide__coro *coro, struct bide__search *search)
+static void visit_children(const bide_group *group, struct bide__search *search)
 {
-    const bide_group *group = coro->wait_data;
     bide__list_each(node, &group->children)
     {
         bide__search_visit(search, bide__container(node, struct bide__coro, sibling)->task);
     }
+}
+
+void bide__group_targets(const struct bide__scope *scope, struct bide__search *search)
+{
+    visit_children(bide__container(scope, bide_group, scope), search);
+}
+
+static void group_targets(const struct bide__coro *coro, struct bide__search *search)
+{
+    visit_children(coro->wait_data, search);
 }
 
 /* The parent's cancel, while it joins. */
@@ -157,17 +166,6 @@ size_t bide_group_size(const bide_group *group)
     return group ? group->n_children : 0;
 }
 
-/* Whether a child waits for the task that is about to join it. */
-static bool is_circle(const bide_group *group, struct bide__coro *coro)
-{
-    bide__list_each(node, &group->children)
-    {
-        if (bide__waits_for(bide__container(node, struct bide__coro, sibling)->task, coro))
-            return true;
-    }
-    return false;
-}
-
 int bide_group_close(bide_group *group, int rc)
 {
     struct bide__coro *coro;
@@ -180,17 +178,10 @@ int bide_group_close(bide_group *group, int rc)
     group->joining = true;
     if (rc < 0 && rc != -ECANCELED && group->failure == 0)
         group->failure = rc;
-    if (is_circle(group, coro)) {
-        group->failure = group->failure < 0 ? group->failure : -EDEADLK;
-        rc = group->failure;
-    }
-    coro->wait = &group_wait; /* already, so that a child which waits for us finds the circle */
-    coro->wait_data = group;
     if (coro->deliver && group->n_children > 0)
         group_hand_on(group);
     else if (rc < 0)
         group_stop(group);
-    coro->wait = NULL;
     if (group->n_children > 0)
         bide__park(coro, &group_wait, group);
     if (group->failure < 0) {

@@ -79,6 +79,7 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
     scope->expression = false;
     scope->outer = coro->scope;
     coro->scope = scope;
+    coro->n_groups += kind == BIDE__SCOPE_GROUP;
     if (kind == BIDE__SCOPE_SHIELD)
         bide__scope_refresh(coro);
 }
@@ -92,12 +93,19 @@ static void scope_release(struct bide__scope *scope)
         free(scope);
 }
 
+static void unlink_scope(struct bide__scope **link)
+{
+    struct bide__scope *scope = *link;
+    scope->coro->n_groups -= scope->kind == BIDE__SCOPE_GROUP;
+    *link = scope->outer;
+}
+
 static void scope_abandon(struct bide__scope **link)
 {
     struct bide__scope *scope = *link;
     if (!scope->coro->loop->closing) /* then it is not the task's fault */
         bide__report_task(scope->coro->task, "scope was left open", 0);
-    *link = scope->outer;
+    unlink_scope(link);
     if (scope->kind == BIDE__SCOPE_GROUP)
         bide__group_abandon(scope);
     else
@@ -115,7 +123,7 @@ void bide__scope_pop(struct bide__scope *scope)
         else
             scope_abandon(link);
     }
-    *link = scope->outer;
+    unlink_scope(link);
     bide__scope_refresh(coro);
 }
 

@@ -128,6 +128,41 @@ static bide_async(links, (bide_task **, tasks), (int, n))
     return rc;
 }
 
+static bide_async(shields, (bide_task **, task))
+{
+    CHECK_INT(bide_sleep(0), 0);
+    return bide_shield(*task);
+}
+
+/* Another one waits for the parent, and then a child, or a child's child, for that one. */
+TASK_TEST(circle_around_an_open_group)
+{
+    bide_group *group;
+    CHECK_INT(bide_group_open(&group), 0);
+    bide_task *stranger = bide_spawn(awaits, bide_retain(bide_current_task()));
+    CHECK_INT(bide_group_spawn(group, shields, &stranger), 0);
+    CHECK_INT(bide_group_close(group, bide_sleep(INFINITY)), -EDEADLK);
+    CHECK_INT(bide_task_state(stranger), BIDE_TASK_WAITING);
+    bide_detach(stranger); /* ends when this task does */
+}
+
+static bide_async(waits_for_stranger, (bide_task **, stranger))
+{
+    return waits_in_group(bide_retain(*stranger));
+}
+
+TASK_TEST(circle_around_two_open_groups)
+{
+    bide_group *group;
+    bide_task *stranger;
+    bide_task *self = bide_retain(bide_current_task());
+    CHECK_INT(bide_group_open(&group), 0);
+    stranger = bide_spawn(waits, WAIT, &self);
+    CHECK_INT(bide_group_spawn(group, waits_for_stranger, &stranger), 0);
+    CHECK_INT(bide_group_close(group, 0), -EDEADLK); /* the stranger's, handed on */
+    CHECK_INT(bide_await(stranger), -EDEADLK);
+}
+
 TASK_TEST(circle_of_ten)
 {
     bide_task *tasks[10];
