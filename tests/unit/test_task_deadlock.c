@@ -159,8 +159,9 @@ TASK_TEST(circle_around_two_open_groups)
     CHECK_INT(bide_group_open(&group), 0);
     stranger = bide_spawn(waits, WAIT, &self);
     CHECK_INT(bide_group_spawn(group, waits_for_stranger, &stranger), 0);
-    CHECK_INT(bide_group_close(group, 0), -EDEADLK); /* the stranger's, handed on */
-    CHECK_INT(bide_await(stranger), -EDEADLK);
+    CHECK_INT(bide_group_close(group, 0), -EDEADLK); /* the child's child's, handed on */
+    CHECK_INT(bide_await(stranger), -EDEADLK);       /* it waits for this task */
+    bide_detach(stranger);
 }
 
 TASK_TEST(circle_of_ten)
