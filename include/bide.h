@@ -8,6 +8,7 @@
 #include <bide/combine.h>
 #include <bide/error.h>
 #include <bide/group.h>
+#include <bide/line.h>
 #include <bide/loop.h>
 #include <bide/remote.h>
 #include <bide/server.h>

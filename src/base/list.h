@@ -5,13 +5,10 @@
 #ifndef BIDE_BASE_LIST_H
 #define BIDE_BASE_LIST_H
 
+#include <bide/line.h>
+
 #include <stdbool.h>
 #include <stddef.h>
-
-struct bide__list {
-    struct bide__list *next;
-    struct bide__list *prev;
-};
 
 /* The structure that `node` is the member `member` of. */
 #define bide__container(node, type, member) \

@@ -46,6 +46,13 @@ struct bide__wait_kind {
     bool queued; /* the task is in the ready queue all the while */
 };
 
+/* A place in a line, see line.h; lies in its owner. */
+struct bide__in_line {
+    struct bide__list node;
+    /* The place is out of the line by then. Makes things ready, runs no user code. */
+    void (*given)(struct bide__in_line *place, int result);
+};
+
 struct bide__coro {
     struct bide__ready ready;
     bide_loop *loop;
@@ -73,10 +80,13 @@ struct bide__coro {
     char *cancel_message;
     void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
     struct bide__fiber fiber;
-    struct bide__list node;     /* in the loop's tasks */
-    struct bide__list sibling;  /* in the group's children */
-    struct bide__waiter waiter; /* awaiting one task; its node, queueing for something */
-    struct bide__timer timer;   /* sleeping */
+    struct bide__list node;         /* in the loop's tasks */
+    struct bide__list sibling;      /* in the group's children */
+    union {                         /* both begin with the node, and are used one at a time */
+        struct bide__waiter waiter; /* awaiting one task; its node, queueing for a stream */
+        struct bide__in_line in_line;
+    };
+    struct bide__timer timer; /* sleeping */
     int (*entry)(void *arguments);
     void *arguments;
     struct bide__stack stack;
