@@ -73,7 +73,10 @@ void bide__close_rest(bide_loop *loop)
     bide__list_init(&abandoned);
     loop->closing = true;
     while ((node = bide__list_first(&loop->tasks))) {
-        bide__coro_end(bide__container(node, struct bide__coro, node), -ECANCELED);
+        struct bide__coro *coro = bide__container(node, struct bide__coro, node);
+        if (coro->wait && coro->wait->abandon)
+            coro->wait->abandon(coro);
+        bide__coro_end(coro, -ECANCELED);
         bide__list_append(&abandoned, node);
     }
     bide__promises_cancel(loop);

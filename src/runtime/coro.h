@@ -43,6 +43,11 @@ struct bide__wait_kind {
     void (*interrupt)(struct bide__coro *coro);
     /* Shows each task that it waits for to the search. NULL: it does not wait for tasks. */
     void (*targets)(const struct bide__coro *coro, struct bide__search *search);
+    /*
+     * The closing loop gives the task up where it waits: takes back what the wait left in objects
+     * that outlive the loop. NULL: nothing but the control block's own node.
+     */
+    void (*abandon)(struct bide__coro *coro);
     bool queued; /* the task is in the ready queue all the while */
 };
 
@@ -51,6 +56,7 @@ struct bide__in_line {
     struct bide__list node;
     /* The place is out of the line by then. Makes things ready, runs no user code. */
     void (*given)(struct bide__in_line *place, int result);
+    void *item; /* where what is given goes, or what is taken lies: off the waiting task's stack */
 };
 
 struct bide__coro {

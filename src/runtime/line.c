@@ -1,17 +1,9 @@
 /* Waiting in a line. The invariants stand in line.h. */
 #include "runtime/line.h"
 
-static void given(struct bide__in_line *place, int result)
+void bide__line_given(struct bide__in_line *place, int result)
 {
     bide__wake(bide__container(place, struct bide__coro, in_line), result);
-}
-
-int bide__line_wait(struct bide__line *line, struct bide__coro *coro,
-                    const struct bide__wait_kind *kind, void *data)
-{
-    coro->in_line.given = given;
-    bide__line_join(line, &coro->in_line);
-    return bide__park(coro, kind, data);
 }
 
 void bide__line_interrupt(struct bide__coro *coro)

@@ -49,10 +49,18 @@ static inline bool bide__line_give(struct bide__line *line, int result)
 /* Tells everybody who waits now. */
 void bide__line_give_all(struct bide__line *line, int result);
 
+/* Wakes the task in whose control block the place lies. */
+void bide__line_given(struct bide__in_line *place, int result);
+
 /* Waits at the end of the line; returns what was given, or -ECANCELED. `kind` has
- * bide__line_interrupt(). */
-int bide__line_wait(struct bide__line *line, struct bide__coro *coro,
-                    const struct bide__wait_kind *kind, void *data);
+ * bide__line_interrupt(). Inline for the reason given in fiber/switch_inline.h. */
+static inline int bide__line_wait(struct bide__line *line, struct bide__coro *coro,
+                                  const struct bide__wait_kind *kind, void *data)
+{
+    coro->in_line.given = bide__line_given;
+    bide__line_join(line, &coro->in_line);
+    return bide__park(coro, kind, data);
+}
 
 /* Steps out of the line. */
 void bide__line_interrupt(struct bide__coro *coro);
