@@ -5,7 +5,10 @@
 #include <bide/address.h>
 #include <bide/async.h>
 #include <bide/attributes.h>
+#include <bide/awaitable.h>
+#include <bide/callable.h>
 #include <bide/combine.h>
+#include <bide/context.h>
 #include <bide/error.h>
 #include <bide/group.h>
 #include <bide/line.h>

@@ -102,12 +102,12 @@ struct bide_task_opts {
  * until return; NULL for defaults. Returns as bide_spawn(). Suspends: no. Cancel: not affected.
  * Thread: loop thread only.
  */
-#define bide_spawn_fn(function, argument) \
-    bide__spawn_fn(BIDE__PLACE(#function), NULL, (function), (argument))
+#define bide_spawn_fn(function, argument) bide_spawn_fn_with(NULL, function, argument)
 
 /* bide_spawn_fn_with(opts, function, argument): bide_spawn_fn() with options. */
 #define bide_spawn_fn_with(opts, function, argument) \
-    bide__spawn_fn(BIDE__PLACE(#function), (opts), (function), (argument))
+    ((bide_task *)bide__launch_fn(BIDE__HOW_SPAWN, BIDE__PLACE(#function), (opts), (function), \
+                                  (argument)))
 
 /* From here on: what the macros above expand to. Not to be used directly. */
 
@@ -116,7 +116,8 @@ enum bide__how {
     BIDE__HOW_CREATE,
     BIDE__HOW_GROUP,
     BIDE__HOW_REMOTE,
-    BIDE__HOW_RUN
+    BIDE__HOW_RUN,
+    BIDE__HOW_BIND
 };
 
 /* Starts entry(copy of arguments) in the way that `how` and `target` say. Thread: as the macro. */
@@ -124,9 +125,9 @@ BIDE_EXPORT void *bide__launch(enum bide__how how, void *target, const struct bi
                                const struct bide_place *place, int (*entry)(void *),
                                const void *arguments, size_t arguments_size);
 /* Suspends: no. Cancel: not affected. Thread: loop thread only. */
-BIDE_EXPORT bide_task *bide__spawn_fn(const struct bide_place *place,
-                                      const struct bide_task_opts *opts, int (*function)(void *),
-                                      void *argument);
+BIDE_EXPORT void *bide__launch_fn(enum bide__how how, const struct bide_place *place,
+                                  const struct bide_task_opts *opts, int (*function)(void *),
+                                  void *argument);
 /* Suspends: no. Cancel: not affected. Thread: any that runs no loop. */
 BIDE_EXPORT int bide__run(void *main_task);
 /* Suspends: no. Cancel: not affected. Thread: any that runs no loop. */

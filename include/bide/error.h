@@ -21,6 +21,7 @@ enum bide_error {
     BIDE_ENAMEAGAIN,  /* the name server did not answer; a later try may work */
     BIDE_ENAMEFAIL,   /* the name server answered with a failure */
     BIDE_EGROUP,      /* the task group has failed or is closing and takes no new tasks */
+    BIDE_EPENDING,    /* there is no result yet: somebody will wake the task (bide/awaitable.h) */
 };
 
 /*

@@ -15,6 +15,7 @@ static const char *const messages[] = {
     [BIDE_ENAMEAGAIN - BIDE_ENOTASK] = "Temporary failure in name resolution",
     [BIDE_ENAMEFAIL - BIDE_ENOTASK] = "Failure in name resolution",
     [BIDE_EGROUP - BIDE_ENOTASK] = "Task group takes no new tasks",
+    [BIDE_EPENDING - BIDE_ENOTASK] = "No result yet",
 };
 
 const char *bide_strerror(int error)

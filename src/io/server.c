@@ -40,6 +40,7 @@ struct bide_server {
     bide_loop *loop;
     bide_handler *handler;
     void *data;
+    struct bide__values *values; /* context variables that handlers start with */
     struct bide_server_opts opts;
     struct bide__resource resource;
     size_t refs;
@@ -65,6 +66,7 @@ static void server_unref(bide_server *server)
 {
     if (--server->refs > 0)
         return;
+    bide__values_unref(server->values);
     bide__loop_unref(server->loop);
     free(server);
 }
@@ -171,6 +173,8 @@ static int connection_start(bide_server *server, struct bide__sock *sock)
         bide_close(stream);
         return -ENOMEM;
     }
+    bide__values_unref(coro->values);
+    coro->values = bide__values_ref(server->values);
     server->n_connections++;
     server->refs++;
     struct connection *kept = coro->arguments;
@@ -439,6 +443,7 @@ int bide_serve(const char *host, unsigned port, bide_handler *handler, void *dat
     server->loop = bide__loop_ref(coro->loop);
     server->handler = handler;
     server->data = data;
+    server->values = bide__context_inherit();
     server->opts = all;
     server->refs = 1;
     server->resource.drop = server_drop;

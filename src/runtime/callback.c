@@ -14,17 +14,27 @@ struct done_callback {
     bide_done_callback *callback;
     void *data;
     bide_drop *drop;
+    struct bide__values *values;
 };
+
+static void done_callback_free(struct done_callback *done)
+{
+    if (done->drop)
+        done->drop(done->data);
+    bide__values_unref(done->values);
+    free(done);
+}
 
 static void done_callback_run(struct bide__ready *ready)
 {
     struct done_callback *done = bide__container(ready, struct done_callback, ready);
-    if (!done->task->loop->closing)
-        done->callback(done->task, done->data);
-    if (done->drop)
-        done->drop(done->data);
-    bide__task_unref(done->task);
-    free(done);
+    bide_task *task = done->task;
+    struct bide__values *outside = bide__context_enter(done->values);
+    if (!task->loop->closing)
+        done->callback(task, done->data);
+    done_callback_free(done);
+    bide__context_leave(outside);
+    bide__task_unref(task);
 }
 
 static void done_callback_schedule(struct bide__waiter *waiter, bide_task *task)
@@ -50,6 +60,7 @@ int bide_task_add_done_callback(bide_task *task, bide_done_callback *callback, v
         .callback = callback,
         .data = data,
         .drop = drop,
+        .values = bide__context_inherit(),
     };
     if (task->done)
         done_callback_schedule(&done->waiter, task);
@@ -78,9 +89,7 @@ int bide_task_remove_done_callback(bide_task *task, bide_done_callback *callback
     struct bide__list *node;
     while ((node = bide__list_pop(&removed))) {
         struct done_callback *done = bide__container(node, struct done_callback, waiter.node);
-        if (done->drop)
-            done->drop(done->data);
-        free(done);
+        done_callback_free(done);
     }
     return n;
 }

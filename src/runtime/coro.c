@@ -62,6 +62,7 @@ void bide__coro_free(struct bide__coro *coro)
     bide_task *task = coro->task;
     bide__fiber_fini(&coro->fiber);
     free(coro->cancel_message);
+    bide__values_unref(coro->values);
     bide__stack_put(loop->stacks, coro->stack);
     bide__task_unref(task);
 }
@@ -120,6 +121,7 @@ static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
 {
     memset(&coro->wait, 0, offsetof(struct bide__coro, fiber) - offsetof(struct bide__coro, wait));
     coro->created = true;
+    coro->values = bide__context_inherit();
     coro->always_start = opts && opts->always_start;
     coro->ready.run = bide__coro_run;
     coro->loop = loop;

@@ -17,6 +17,7 @@
 #ifndef BIDE_RUNTIME_CORO_H
 #define BIDE_RUNTIME_CORO_H
 
+#include "runtime/context.h"
 #include "runtime/loop.h"
 #include "runtime/scope.h"
 #include "runtime/task.h"
@@ -49,6 +50,8 @@ struct bide__wait_kind {
      */
     void (*abandon)(struct bide__coro *coro);
     bool queued; /* the task is in the ready queue all the while */
+    /* A name for what this very task waits for. NULL: the kind's. */
+    const char *(*describe)(const struct bide__coro *coro);
 };
 
 /* A place in a line, see line.h; lies in its owner. */
@@ -78,12 +81,15 @@ struct bide__coro {
     bool always_start;
     bool spinning; /* reported for ignoring its cancel */
     bool interrupt_queued;
+    bool woken; /* before it could park, see awaitable.c */
     unsigned n_cancels;
     unsigned walk_mark; /* deadlock search */
     struct bide__coro *walk_next;
     struct bide__coro *interrupt_next;
     bide_group *group;
     char *cancel_message;
+    struct bide__values *values; /* the context variables */
+    const struct bide_awaitable *awaited;
     void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
     struct bide__fiber fiber;
     struct bide__list node;         /* in the loop's tasks */
@@ -119,6 +125,12 @@ static inline void bide__switch_out(struct bide__coro *coro)
     bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
     if (__builtin_expect(coro->probe != NULL, 0))
         bide__probe(coro);
+}
+
+/* What a parked task waits for, in a word. */
+static inline const char *bide__wait_name(const struct bide__coro *coro)
+{
+    return coro->wait->describe ? coro->wait->describe(coro) : coro->wait->name;
 }
 
 /* Stops the running task until bide__wake(); returns what that was given. */

@@ -6,6 +6,7 @@
  * dropped once: when it ran, was cancelled, or the loop closed.
  */
 #include "base/time.h"
+#include "runtime/context.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
 
@@ -21,6 +22,7 @@ struct bide_handle {
     bide_callback *callback;
     void *data;
     bide_drop *drop;
+    struct bide__values *values;
     unsigned refs;
     bool queued;
 };
@@ -29,6 +31,7 @@ static void handle_unref(bide_handle *handle)
 {
     if (--handle->refs > 0)
         return;
+    bide__values_unref(handle->values);
     bide__loop_unref(handle->loop);
     free(handle);
 }
@@ -48,11 +51,13 @@ static void handle_run(struct bide__ready *ready)
     handle->queued = false;
     if (bide__list_linked(&handle->node)) {
         bide__list_remove(&handle->node);
+        struct bide__values *outside = bide__context_enter(handle->values);
         int rc = handle->callback(handle->data);
         if (rc < 0)
             bide__report_callback(loop, rc);
         if (handle->drop)
             handle->drop(handle->data);
+        bide__context_leave(outside);
     }
     handle_unref(handle);
 }
@@ -79,6 +84,7 @@ static int handle_new(bide_loop *loop, bide_callback *callback, void *data, bide
         .callback = callback,
         .data = data,
         .drop = drop,
+        .values = bide__context_inherit(),
         .refs = ret_handle ? 2 : 1,
     };
     bide__timer_init(&handle->timer, handle_expired);

@@ -35,7 +35,7 @@ void bide__report_stuck(struct bide__coro *coro)
 {
     char words[128];
     snprintf(words, sizeof words, "task does not end although it was cancelled; it waits for: %s",
-             coro->wait ? coro->wait->name : "its turn");
+             coro->wait ? bide__wait_name(coro) : "its turn");
     bide__report_task(coro->task, words, 0);
     print_backtrace(coro);
 }

@@ -38,6 +38,8 @@ void *bide__launch(enum bide__how how, void *target, const struct bide_task_opts
         return bide__remote_launch(target, &launch);
     case BIDE__HOW_RUN:
         return bide__run_launch(target, &launch);
+    case BIDE__HOW_BIND:
+        return bide__bind(&launch);
     }
     return NULL;
 }
@@ -53,9 +55,9 @@ static int plain_entry(void *arguments)
     return plain->function(plain->argument);
 }
 
-bide_task *bide__spawn_fn(const struct bide_place *place, const struct bide_task_opts *opts,
-                          int (*function)(void *), void *argument)
+void *bide__launch_fn(enum bide__how how, const struct bide_place *place,
+                      const struct bide_task_opts *opts, int (*function)(void *), void *argument)
 {
     struct plain plain = {function, argument};
-    return bide__launch(BIDE__HOW_SPAWN, NULL, opts, place, plain_entry, &plain, sizeof plain);
+    return bide__launch(how, NULL, opts, place, plain_entry, &plain, sizeof plain);
 }

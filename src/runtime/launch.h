@@ -21,5 +21,7 @@ void *bide__group_launch(bide_group *group, const struct bide__launch *launch);
 void *bide__remote_launch(bide_remote *target, const struct bide__launch *launch);
 /* Makes a loop as well. Returns the main task; NULL with the error kept for bide__run_result(). */
 void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__launch *launch);
+/* Returns a bide_callable. */
+void *bide__bind(const struct bide__launch *launch);
 
 #endif

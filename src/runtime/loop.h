@@ -61,6 +61,7 @@ struct bide_loop {
     struct bide__coro **interrupts_last;
     bool interrupting;
 
+    struct bide__values *values;     /* the context variables of the callback that runs */
     struct bide__list tasks;         /* struct bide__coro */
     struct bide__list promises;      /* struct bide_promise */
     struct bide__list handles;       /* struct bide_handle */

@@ -1,6 +1,7 @@
 /* Repeated callbacks; the invariants stand in registration.h. */
 #include "runtime/registration.h"
 
+#include "runtime/context.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
 
@@ -20,6 +21,12 @@ static void registration_drop(struct bide__registration *registration)
         drop(registration->data);
 }
 
+static void registration_free(struct bide__registration *registration)
+{
+    bide__values_unref(registration->values);
+    free(registration);
+}
+
 static void registration_run(struct bide__ready *ready)
 {
     struct bide__registration *registration = bide__container(ready, struct bide__registration,
@@ -29,14 +36,16 @@ static void registration_run(struct bide__ready *ready)
     if (!registration->removed) {
         registration->n_due--;
         registration->calling = true;
+        struct bide__values *outside = bide__context_enter(registration->values);
         int rc = registration->callback(registration->data);
         if (rc < 0)
             bide__report_callback(loop, rc); /* whose handler may remove it as well */
+        bide__context_leave(outside);
         registration->calling = false;
     }
     if (registration->removed) {
         registration_drop(registration);
-        free(registration);
+        registration_free(registration);
     } else if (registration->n_due > 0) {
         registration_queue(registration);
     }
@@ -53,6 +62,7 @@ struct bide__registration *bide__registration_new(bide_loop *loop, bide_callback
             .callback = callback,
             .data = data,
             .drop = drop,
+            .values = bide__context_inherit(),
         };
     return registration;
 }
@@ -74,5 +84,5 @@ void bide__registration_remove(struct bide__registration *registration)
         return;
     registration_drop(registration);
     if (!registration->queued)
-        free(registration);
+        registration_free(registration);
 }

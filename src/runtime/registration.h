@@ -15,13 +15,16 @@
 
 #include <bide/loop.h>
 
+struct bide__values;
+
 struct bide__registration {
     struct bide__ready ready;
     bide_loop *loop;
     bide_callback *callback;
     void *data;
     bide_drop *drop;
-    unsigned n_due; /* calls that are owed */
+    struct bide__values *values; /* the context variables of who registered it */
+    unsigned n_due;              /* calls that are owed */
     bool queued;
     bool calling;
     bool removed;

@@ -96,17 +96,21 @@ struct call {
     bide_callback *callback;
     void *data;
     bide_drop *drop;
+    struct bide__values *values;
 };
 
 static void call_run(struct bide__ready *ready)
 {
     struct call *call = bide__container(ready, struct call, post);
     bide_loop *loop = bide__loop_running;
+    struct bide__values *outside = bide__context_enter(call->values);
     int rc = loop->closing ? 0 : call->callback(call->data);
     if (rc < 0)
         bide__report_callback(loop, rc);
     if (call->drop)
         call->drop(call->data);
+    bide__context_leave(outside);
+    bide__values_unref(call->values);
     free(call);
 }
 
@@ -119,9 +123,12 @@ int bide_call_soon_threadsafe(bide_remote *remote, bide_callback *callback, void
     if (!call)
         return -ENOMEM;
     *call = (struct call){.post.run = call_run, .callback = callback, .data = data, .drop = drop};
+    call->values = bide__context_inherit();
     int rc = bide__mailbox_post(remote->mailbox, &call->post);
-    if (rc < 0)
+    if (rc < 0) {
+        bide__values_unref(call->values);
         free(call);
+    }
     return rc;
 }
 
@@ -172,17 +179,26 @@ static void remote_task_done(struct bide__waiter *waiter, bide_task *task)
 struct start {
     struct bide__ready post;
     bide_remote *remote;
+    struct bide__values *values;
     struct bide__launch launch;
     max_align_t arguments[];
 };
+
+static void start_free(struct start *start)
+{
+    bide__values_unref(start->values);
+    free(start);
+}
 
 static void start_run(struct bide__ready *ready)
 {
     struct start *start = bide__container(ready, struct start, post);
     bide_remote *remote = start->remote;
     bide_loop *loop = bide__loop_running;
+    struct bide__values *outside = bide__context_enter(start->values);
     struct bide__coro *coro = bide__launch_coro(loop, &start->launch);
-    free(start);
+    bide__context_leave(outside);
+    start_free(start);
     if (!coro) {
         remote_resolve(remote, loop->closing ? -ECANCELED : -ENOMEM);
         return;
@@ -209,8 +225,9 @@ void *bide__remote_launch(bide_remote *target, const struct bide__launch *launch
         memcpy(start->arguments, launch->arguments, launch->arguments_size);
     start->launch.arguments = start->arguments;
     start->launch.opts = NULL;
+    start->values = bide__context_inherit();
     if (bide__mailbox_post(remote->mailbox, &start->post) < 0) {
-        free(start);
+        start_free(start);
         bide_remote_unref(remote);
         bide_remote_unref(remote);
         return NULL;

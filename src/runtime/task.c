@@ -199,7 +199,7 @@ int bide_task_print(bide_task *task, char *buffer, size_t size)
         snprintf(outcome, sizeof outcome, " error=%d (%s)", task->result,
                  bide_strerror(task->result));
     else if (!task->done && task->coro && task->coro->wait)
-        snprintf(outcome, sizeof outcome, " wait=%s", task->coro->wait->name);
+        snprintf(outcome, sizeof outcome, " wait=%s", bide__wait_name(task->coro));
     if (task->future)
         return snprintf(buffer, size, "<Future %s%s>", state_word(task), outcome);
     return snprintf(buffer, size, "<Task %s name='%s' coro=%s%s>", state_word(task),
