@@ -14,6 +14,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
 EXPECTED = "1 2 0 3 Connection timed out\n"
+TESTS_EXPECTED = "ok 1 - numbers_are_equal\nok 2 - limits_are_scaled\n1..2\n"
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
 
 
 def run(*command, **environment):
@@ -47,14 +49,15 @@ class Install(unittest.TestCase):
             "LD_LIBRARY_PATH": str(cls.library),
         }
 
-    def flags(self, *options):
-        return run("pkg-config", *options, "bide", **self.environment).split()
+    def flags(self, *options, package="bide"):
+        return run("pkg-config", *options, package, **self.environment).split()
 
-    def compile_and_run(self, *compiler):
-        program = self.root / "tour"
-        command = [*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", *self.flags("--cflags")]
-        run(*command, HERE / "tour.c", "-o", program, *self.flags("--libs"))
-        self.assertEqual(run(program, **self.environment), EXPECTED)
+    def compile_and_run(self, *compiler, name="tour", package="bide", expected=EXPECTED):
+        program = self.root / name
+        cflags = self.flags("--cflags", package=package)
+        libraries = self.flags("--libs", package=package)
+        run(*compiler, *STRICT, *cflags, HERE / f"{name}.c", "-o", program, *libraries)
+        self.assertEqual(run(program, **self.environment), expected)
 
     def test_c(self):
         for standard in ("gnu11", "gnu17"):
@@ -71,6 +74,15 @@ class Install(unittest.TestCase):
         run("gcc", *self.flags("--cflags"), HERE / "tour.c", "-o", program, library, *libraries)
         self.assertNotIn("libbide", run("readelf", "-d", program))
         self.assertEqual(run(program), EXPECTED)
+
+    def test_test_kit(self):
+        for compiler in ("gcc", "-std=gnu11"), ("gcc", "-std=gnu17"), ("g++", "-x", "c++"):
+            self.compile_and_run(
+                *compiler, name="tests", package="bide-test", expected=TESTS_EXPECTED
+            )
+
+    def test_kit_is_linked_by_who_asks_for_it(self):
+        self.assertNotIn("-lbide-test", self.flags("--libs"))
 
     def test_headers(self):
         (umbrella,) = self.root.rglob("bide.h")

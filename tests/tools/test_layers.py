@@ -56,6 +56,10 @@ class Layers(SampleCase):
         self.write("examples/tour.c", '#include "../src/base/list.h"\n')
         self.assert_found("programs see public headers only", "layers")
 
+    def test_kit_sees_internal_header(self):
+        self.write("src/test/check.c", '#include "base/list.h"\n')
+        self.assert_found("test sees public headers only, not base/list.h", "layers")
+
     def test_foreign_header_in_the_wrong_layer(self):
         self.write("src/runtime/task.c", "#include <liburing.h>\n")
         self.assert_found("may be included in src/engine only", "layers")

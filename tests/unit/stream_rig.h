@@ -40,7 +40,7 @@ static RIG_UNUSED int count_fds(void)
 }
 
 /* A test whose body is the main task of a loop of its own. */
-#define STREAM_TEST(name) STREAM_TEST_SECONDS(name, TEST_SECONDS_DEFAULT)
+#define STREAM_TEST(name) STREAM_TEST_SECONDS(name, 0)
 #define STREAM_TEST_SECONDS(name, seconds) \
     static void in_task_##name(void); \
     static bide_async(main_##name) \

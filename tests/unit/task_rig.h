@@ -92,7 +92,7 @@ static RIG_UNUSED void rig_close(bide_loop *loop)
 }
 
 /* A test whose body is the main task of a loop of its own. */
-#define TASK_TEST(name) TASK_TEST_SECONDS(name, TEST_SECONDS_DEFAULT)
+#define TASK_TEST(name) TASK_TEST_SECONDS(name, 0)
 #define TASK_TEST_SECONDS(name, seconds) \
     static void in_task_##name(void); \
     static bide_async(main_##name) \

@@ -133,10 +133,11 @@ BIDE_TEST(inner_skip)
 
 static void run_inner(void *argument)
 {
-    char *names[] = {argument, NULL};
+    char program[] = "test_harness";
+    char *words[] = {program, argument, NULL};
     setenv("TEST_HARNESS_INNER", "1", 1);
     setenv("BIDE_TEST_SLOW", "1", 1);
-    exit(test_run(names));
+    exit(bide_test_main(2, words));
 }
 
 static int judge(const char *case_name, char *output, size_t size)
