@@ -13,6 +13,7 @@
 #include <bide/group.h>
 #include <bide/line.h>
 #include <bide/loop.h>
+#include <bide/queue.h>
 #include <bide/remote.h>
 #include <bide/server.h>
 #include <bide/stream.h>

@@ -1,7 +1,7 @@
 /*
- * Every form of the macros that define and start coroutines, in the common part of C and C++. To be
- * included once by a file that defines MACROS_MAIN, the function that tries them all: it returns 0,
- * or the line of the first that went wrong.
+ * Every form of the macros that define and start coroutines, and of typed queues, in the common
+ * part of C and C++. To be included once by a file that defines MACROS_MAIN, the function that
+ * tries them all: it returns 0, or the line of the first that went wrong.
  */
 #include "macros_shared.h"
 
@@ -198,6 +198,48 @@ static bide_async(macros_try_expressions)
     return 0;
 }
 
+BIDE_QUEUE_DEFINE(macros_points, struct macros_point);
+BIDE_QUEUE_DEFINE(macros_names, const char *);
+
+static bide_async(macros_puts, (macros_points *, queue), (int, n))
+{
+    struct macros_point point = {0, 0};
+    for (int i = 0; i < n; i++) {
+        point.x = i;
+        TRY(macros_points_put(queue, point) == 0);
+    }
+    return 0;
+}
+
+static bide_async(macros_try_queues)
+{
+    macros_points *queue;
+    macros_names *names;
+    struct macros_point point;
+    const char *name;
+    struct bide_queue_opts opts;
+    memset(&opts, 0, sizeof opts);
+    opts.capacity = 2;
+    TRY(macros_points_new(&opts, &queue) == 0);
+    TRY(macros_names_new(NULL, &names) == 0);
+    bide_task *task = bide_spawn(macros_puts, queue, 5);
+    for (int i = 0; i < 5; i++)
+        TRY(macros_points_get(queue, &point) == 0 && point.x == i && point.y == 0);
+    TRY(bide_await(task) == 0);
+    TRY(macros_points_get_nowait(queue, &point) == -EAGAIN && macros_points_empty(queue));
+    TRY(macros_points_put_nowait(queue, point) == 0 && macros_points_size(queue) == 1);
+    TRY(!macros_points_full(queue) && bide_queue_size(macros_points_untyped(queue)) == 1);
+    for (int i = 0; i < 6; i++)
+        TRY(macros_points_task_done(queue) == 0);
+    TRY(macros_points_join(queue) == 0);
+    TRY(macros_points_shutdown(queue, BIDE_AT_ONCE) == 0);
+    macros_points_free(queue);
+    TRY(macros_names_put(names, "name") == 0 && macros_names_get(names, &name) == 0);
+    TRY(strcmp(name, "name") == 0);
+    macros_names_free(names);
+    return 0;
+}
+
 int MACROS_MAIN(void);
 int MACROS_MAIN(void)
 {
@@ -206,6 +248,8 @@ int MACROS_MAIN(void)
         rc = bide_run_with(NULL, macros_try_variants);
     if (rc == 0)
         rc = bide_run_with(NULL, macros_try_expressions);
+    if (rc == 0)
+        rc = bide_run_with(NULL, macros_try_queues);
     if (rc < 0)
         return -rc;
     TRY(bide_run(takes_0) == 100);
