@@ -86,6 +86,12 @@ struct bide__signal;
 /* Called from poll() once for each time the signal arrived. */
 typedef void bide__signal_arrived(void *data);
 
+/* What sock_adopt() insists on. */
+enum bide__adopt {
+    BIDE__ADOPT_ANY,    /* whatever has readiness: a socket, a pipe, a terminal */
+    BIDE__ADOPT_STREAM, /* a stream socket that does not listen */
+};
+
 enum bide__lane {
     BIDE__LANE_USER,    /* whatever users submit: at most `user_threads_max` at once */
     BIDE__LANE_FILE,    /* the library's own blocking work; never waits behind users' jobs */
@@ -157,9 +163,14 @@ struct bide__engine_ops {
     /* Immediate calls on sockets. */
     int (*sock_open)(struct bide__engine *engine, int family, int type, int protocol,
                      struct bide__sock **ret_sock);
-    /* Takes a descriptor of the kernel's (made non-blocking and close-on-exec); -ENOSYS in
-     * simulation. Not taken on failure. */
-    int (*sock_adopt)(struct bide__engine *engine, int fd, struct bide__sock **ret_sock);
+    /*
+     * Takes a descriptor of the kernel's and makes it non-blocking and close-on-exec. -EBADF: there
+     * is none. -EPERM: it has no readiness. If a stream is asked for, -ENOTSOCK: no socket, and
+     * -EINVAL: a socket of another type, or one that listens. -ENOSYS in simulation. Not
+     * taken on failure; what is refused for what it is stays as it was.
+     */
+    int (*sock_adopt)(struct bide__engine *engine, int fd, enum bide__adopt wanted,
+                      struct bide__sock **ret_sock);
     /* Needs: no operation of the owner's pending on it. Closes at once; data that nobody took is
      * dropped. */
     void (*sock_close)(struct bide__sock *sock);

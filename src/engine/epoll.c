@@ -219,13 +219,14 @@ static int epoll_sock_open(struct bide__engine *engine, int family, int type, in
     return 0;
 }
 
-static int epoll_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock)
+static int epoll_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
+                            struct bide__sock **ret_sock)
 {
     struct sock *sock = reserve(of(engine));
     if (!sock)
         return -ENOMEM;
     unsigned traits;
-    int rc = bide__fd_adopt(fd, &traits);
+    int rc = bide__fd_adopt(fd, wanted, &traits);
     if (rc < 0) {
         release(of(engine), sock);
         return rc;

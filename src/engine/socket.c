@@ -77,11 +77,26 @@ static int socket_option(int fd, int name)
     return getsockopt(fd, SOL_SOCKET, name, &value, &length) < 0 ? -1 : value;
 }
 
-int bide__fd_adopt(int fd, unsigned *ret_traits)
+/* Whether it is a stream socket that does not listen. */
+static int check_stream(int fd)
+{
+    int type;
+    int listens;
+    socklen_t length = sizeof(int);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
+        return -errno;
+    return type == SOCK_STREAM && !listens ? 0 : -EINVAL;
+}
+
+int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits)
 {
     struct stat status;
     if (fstat(fd, &status) < 0)
         return -errno;
+    int rc = wanted == BIDE__ADOPT_STREAM ? check_stream(fd) : 0;
+    if (rc < 0)
+        return rc;
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         return -EPERM;
     int flags = fcntl(fd, F_GETFL);

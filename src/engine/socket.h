@@ -28,9 +28,8 @@ int bide__socket_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_a
 
 /* A new descriptor, or an error. */
 int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits);
-/* Makes a user's descriptor fit for an engine. -EPERM: a file without readiness (a regular file, a
- * folder, a disk). */
-int bide__fd_adopt(int fd, unsigned *ret_traits);
+/* Makes a user's descriptor fit for an engine; its checks and errors are sock_adopt()'s. */
+int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits);
 /* The next connection's descriptor, -EAGAIN, or an error. Connections that died in the queue are
  * passed over. */
 int bide__fd_accept(int fd);

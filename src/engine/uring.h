@@ -141,7 +141,8 @@ int bide__uring_detach(struct bide__uring *uring, struct bide__op *op);
 /* uring_sock.c */
 int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
                           struct bide__sock **ret_sock);
-int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock);
+int bide__uring_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
+                           struct bide__sock **ret_sock);
 void bide__uring_sock_close(struct bide__sock *base);
 /* Nobody refers to it any more. */
 void bide__uring_sock_release(struct bide__uring_sock *sock);

@@ -91,13 +91,14 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
     return 0;
 }
 
-int bide__uring_sock_adopt(struct bide__engine *engine, int fd, struct bide__sock **ret_sock)
+int bide__uring_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
+                           struct bide__sock **ret_sock)
 {
     struct bide__uring_sock *sock = reserve(bide__uring_of(engine));
     if (!sock)
         return -ENOMEM;
     unsigned traits;
-    int rc = bide__fd_adopt(fd, &traits);
+    int rc = bide__fd_adopt(fd, wanted, &traits);
     if (rc < 0) {
         bide__uring_sock_release(sock);
         return rc;

@@ -87,21 +87,6 @@ int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide
     return rc;
 }
 
-/* Whether the descriptor is a stream socket that does not listen. */
-static int check_fd(struct bide__engine *engine, int fd)
-{
-    struct bide__sock sock = {.engine = engine, .fd = fd};
-    int type = 0;
-    int listens = 0;
-    socklen_t length = sizeof(int);
-    int rc = engine->ops->sock_getopt(&sock, SOL_SOCKET, SO_TYPE, &type, &length);
-    if (rc == 0)
-        rc = engine->ops->sock_getopt(&sock, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
-    if (rc < 0)
-        return rc;
-    return type == SOCK_STREAM && !listens ? 0 : -EINVAL;
-}
-
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
 {
     struct bide__sock *sock = NULL;
@@ -110,13 +95,10 @@ int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream *
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
     if (rc < 0)
         return rc;
-    rc = check_fd(loop->engine, fd);
-    if (rc < 0)
-        return rc;
     rc = stream_new(loop, opts, &stream);
     if (rc < 0)
         return rc;
-    rc = loop->engine->ops->sock_adopt(loop->engine, fd, &sock); /* the last that can fail */
+    rc = loop->engine->ops->sock_adopt(loop->engine, fd, BIDE__ADOPT_STREAM, &sock);
     if (rc < 0) {
         bide__stream_unref(stream);
         return rc;

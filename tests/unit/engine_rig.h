@@ -134,7 +134,7 @@ struct rig_pair {
 static inline struct rig_pair rig_adopt_pair(struct bide__engine *engine, const int fds[2])
 {
     struct rig_pair pair = {.peer = fds[1]};
-    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], &pair.sock), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &pair.sock), 0);
     return pair;
 }
 

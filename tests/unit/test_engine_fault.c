@@ -242,7 +242,7 @@ BIDE_TEST(the_other_calls_may_fail_too)
         for (int kind = 0; kind < 2; kind++) {
             struct bide__sock *sock = NULL;
             fault_arm(kind ? FAULT_SYSTEM : FAULT_ALLOCATION, n, ENOMEM);
-            int rc = engine->ops->sock_adopt(engine, fds[0], &sock);
+            int rc = engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_STREAM, &sock);
             bool failed = fault_disarm();
             CHECK_INT(rig_count_fds(), n_fds);
             CHECK(rc == 0 || (failed && rc == -ENOMEM));

@@ -607,7 +607,7 @@ BIDE_TEST(a_file_can_be_adopted_again_under_its_number)
         engine->ops->sock_close(sock);
         CHECK_INT(dup2(duplicate, number), number);
         close(duplicate);
-        CHECK_INT(engine->ops->sock_adopt(engine, number, &sock), 0);
+        CHECK_INT(engine->ops->sock_adopt(engine, number, BIDE__ADOPT_ANY, &sock), 0);
     }
     engine->ops->sock_close(sock);
     engine->ops->sock_close(listener);
@@ -658,7 +658,7 @@ BIDE_TEST(descriptors_are_closed_on_exec_and_do_not_block)
     rig_tcp(fds);
     close(fds[0]);
     CHECK_INT(fcntl(fds[1], F_SETFD, 0), 0);
-    CHECK_INT(ops->sock_adopt(engine, fds[1], &socks[1]), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &socks[1]), 0);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
     socks[2] = accept_one(socks[0]);
@@ -677,12 +677,46 @@ BIDE_TEST(what_has_no_readiness_is_not_adopted)
     struct bide__sock *sock = NULL;
     FILE *file = tmpfile();
     CHECK(file);
-    CHECK_INT(engine->ops->sock_adopt(engine, fileno(file), &sock), -EPERM);
+    CHECK_INT(engine->ops->sock_adopt(engine, fileno(file), BIDE__ADOPT_ANY, &sock), -EPERM);
     CHECK(!(fcntl(fileno(file), F_GETFL) & O_NONBLOCK));
     fclose(file);
-    CHECK_INT(engine->ops->sock_adopt(engine, 19999, &sock), -EBADF);
-    CHECK_INT(engine->ops->sock_adopt(engine, -1, &sock), -EBADF);
+    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE__ADOPT_ANY, &sock), -EBADF);
+    CHECK_INT(engine->ops->sock_adopt(engine, -1, BIDE__ADOPT_ANY, &sock), -EBADF);
     CHECK_PTR(sock, NULL);
+    rig_close(engine);
+}
+
+static void check_no_stream(struct bide__engine *engine, int fd, int rc)
+{
+    struct bide__sock *sock = NULL;
+    CHECK(fd >= 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fd, BIDE__ADOPT_STREAM, &sock), rc);
+    CHECK_PTR(sock, NULL);
+    CHECK_INT(fcntl(fd, F_GETFD), 0);
+    CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
+    close(fd);
+}
+
+BIDE_TEST(only_a_stream_is_adopted_as_a_stream)
+{
+    struct bide__engine *engine = rig_open();
+    struct bide__sock *sock = NULL;
+    int fds[2];
+    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE__ADOPT_STREAM, &sock), -EBADF);
+    CHECK_PTR(sock, NULL);
+    CHECK_INT(pipe(fds), 0);
+    check_no_stream(engine, fds[0], -ENOTSOCK);
+    check_no_stream(engine, fds[1], -ENOTSOCK);
+    check_no_stream(engine, open("/", O_RDONLY), -ENOTSOCK);
+    check_no_stream(engine, socket(AF_INET, SOCK_DGRAM, 0), -EINVAL);
+    check_no_stream(engine, socket(AF_UNIX, SOCK_SEQPACKET, 0), -EINVAL);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(listen(listener, 1), 0);
+    check_no_stream(engine, listener, -EINVAL);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_STREAM, &sock), 0);
+    engine->ops->sock_close(sock);
+    close(fds[1]);
     rig_close(engine);
 }
 
@@ -694,8 +728,8 @@ BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     struct bide__sock *reader;
     struct bide__sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[0], &reader), 0);
-    CHECK_INT(ops->sock_adopt(engine, fds[1], &writer), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &reader), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &writer), 0);
     size_t size = 1000 * 1000;
     char *data = malloc(size);
     CHECK(data);
@@ -734,7 +768,7 @@ BIDE_TEST(a_broken_pipe_ends_a_pending_send)
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     struct bide__sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[1], &writer), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &writer), 0);
     static char data[1000 * 1000];
     struct rig_op op;
     rig_op_init(&op);

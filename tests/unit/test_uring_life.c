@@ -407,7 +407,7 @@ static int talk_with_fault(enum fault_kind kind, unsigned long n, int error, boo
     if (is_open_spared)
         fault_arm(kind, n, error);
     if (rc == 0)
-        rc = engine->ops->sock_adopt(engine, fds[0], &sock);
+        rc = engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &sock);
     if (sock) {
         rc = talk(sock, &receiving, &sending);
         engine->ops->cancel(&receiving.op);
