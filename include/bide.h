@@ -15,6 +15,7 @@
 #include <bide/loop.h>
 #include <bide/queue.h>
 #include <bide/remote.h>
+#include <bide/select.h>
 #include <bide/server.h>
 #include <bide/stream.h>
 #include <bide/task.h>
