@@ -22,6 +22,7 @@ enum bide_error {
     BIDE_ENAMEFAIL,   /* the name server answered with a failure */
     BIDE_EGROUP,      /* the task group has failed or is closing and takes no new tasks */
     BIDE_EPENDING,    /* there is no result yet: somebody will wake the task (bide/awaitable.h) */
+    BIDE_EBROKEN,     /* the barrier was broken or reset */
 };
 
 /*

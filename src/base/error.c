@@ -16,6 +16,7 @@ static const char *const messages[] = {
     [BIDE_ENAMEFAIL - BIDE_ENOTASK] = "Failure in name resolution",
     [BIDE_EGROUP - BIDE_ENOTASK] = "Task group takes no new tasks",
     [BIDE_EPENDING - BIDE_ENOTASK] = "No result yet",
+    [BIDE_EBROKEN - BIDE_ENOTASK] = "Barrier was broken or reset",
 };
 
 const char *bide_strerror(int error)

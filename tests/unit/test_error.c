@@ -7,7 +7,7 @@
 
 BIDE_TEST(every_constant_has_words_of_its_own)
 {
-    for (int error = BIDE_ENOTASK; error <= BIDE_EGROUP; error++) {
+    for (int error = BIDE_ENOTASK; error <= BIDE_EBROKEN; error++) {
         CHECK(!strstr(bide_strerror(-error), "Unknown"));
         for (int other = BIDE_ENOTASK; other < error; other++)
             CHECK(strcmp(bide_strerror(-error), bide_strerror(-other)) != 0);
@@ -23,7 +23,7 @@ BIDE_TEST(system_errors_and_others)
     CHECK_STR(bide_strerror(0), "Success");
     CHECK_STR(bide_strerror(7), "Success");
     CHECK_STR(bide_strerror(-4095), "Unknown error -4095");
-    CHECK_STR(bide_strerror(-BIDE_EGROUP - 1), "Unknown error -4106");
+    CHECK_STR(bide_strerror(-BIDE_EBROKEN - 1), "Unknown error -4108");
     CHECK_STR(bide_strerror(-999999), "Unknown error -999999");
     CHECK_STR(bide_strerror(-2147483647 - 1), "Unknown error -2147483648");
 }
