@@ -57,21 +57,57 @@ static void many_targets(const struct bide__coro *coro, struct bide__search *sea
         bide__search_visit(search, many->tasks[i]);
 }
 
-/* 0, or why these tasks can't be waited for. */
-static int many_check(bide_task **tasks, size_t n, struct bide__coro *coro)
+static bool enough_never(const struct many *many)
 {
+    (void)many;
+    return false;
+}
+
+static bool enough_error(const struct many *many)
+{
+    return many->first_error < 0;
+}
+
+static bool enough_failed(const struct many *many)
+{
+    return many->failed;
+}
+
+static bool enough_any(const struct many *many)
+{
+    return many->any;
+}
+
+/* Whoever can go on with one of several tasks does not wait for each of them. */
+static void any_targets(const struct bide__coro *coro, struct bide__search *search)
+{
+    const struct many *many = coro->wait_data;
+    if (many->n_left == 1)
+        many_targets(coro, search);
+}
+
+/* 0, or why these tasks can't be waited for. Who wants any one of them is in a circle only if all
+ * are. */
+static int many_check(bide_task **tasks, size_t n, struct bide__coro *coro,
+                      bool (*enough)(const struct many *))
+{
+    bool any = enough == enough_any || enough == enough_failed;
+    bool circle = false;
+    bool open = false;
     for (size_t i = 0; i < n; i++) {
         int rc = tasks[i] ? bide__task_awaitable(tasks[i], coro) : 0;
-        if (rc < 0)
+        if (rc < 0 && rc != -EDEADLK)
             return rc;
+        circle = circle || rc == -EDEADLK;
+        open = open || (tasks[i] && rc == 0);
     }
-    return 0;
+    return circle && !(any && open) ? -EDEADLK : 0;
 }
 
 static int many_new(bide_task **tasks, size_t n, struct bide__coro *coro,
                     bool (*enough)(const struct many *), struct many **ret_many)
 {
-    int rc = many_check(tasks, n, coro);
+    int rc = many_check(tasks, n, coro, enough);
     if (rc < 0)
         return rc;
     struct many *many = malloc(sizeof *many + n * sizeof *many->nodes);
@@ -134,27 +170,8 @@ static const struct bide__wait_kind cancel_join_wait = {.name = "cancel_join",
                                                         .targets = many_targets};
 static const struct bide__wait_kind wait_wait = {
     .name = "wait", .interrupt = wait_interrupt, .targets = many_targets};
-
-static bool enough_never(const struct many *many)
-{
-    (void)many;
-    return false;
-}
-
-static bool enough_error(const struct many *many)
-{
-    return many->first_error < 0;
-}
-
-static bool enough_failed(const struct many *many)
-{
-    return many->failed;
-}
-
-static bool enough_any(const struct many *many)
-{
-    return many->any;
-}
+static const struct bide__wait_kind wait_any_wait = {
+    .name = "wait", .interrupt = wait_interrupt, .targets = any_targets};
 
 /* Takes every task that is done. Returns whether all were, with values. */
 static bool gather_take(bide_task **tasks, size_t n, int *results)
@@ -274,7 +291,7 @@ int bide_wait(bide_task **tasks, size_t n, enum bide_wait_mode mode)
     if (rc < 0)
         return rc;
     if (many->n_left > 0 && !modes[mode](many))
-        rc = bide__park(coro, &wait_wait, many);
+        rc = bide__park(coro, mode == BIDE_ALL_COMPLETED ? &wait_wait : &wait_any_wait, many);
     many_free(many);
     size_t n_done = bide_partition_done(tasks, n);
     return rc < 0 ? rc : (int)n_done;
@@ -307,7 +324,7 @@ int bide_next_done(bide_task **tasks, size_t n)
         rc = many_new(tasks, n, coro, enough_any, &many);
         if (rc < 0)
             return rc;
-        rc = bide__park(coro, &wait_wait, many);
+        rc = bide__park(coro, &wait_any_wait, many);
         many_free(many);
     }
     return rc < 0 ? rc : (int)first_ended(tasks, n);

@@ -164,6 +164,46 @@ TASK_TEST(circle_around_two_open_groups)
     bide_detach(stranger);
 }
 
+static bide_async(waits_for_any, (bide_task **, tasks), (bool, next_done), (int, n_turns))
+{
+    turns(n_turns);
+    if (next_done)
+        return bide_next_done(tasks, 2);
+    return bide_wait(tasks, 2, BIDE_FIRST_COMPLETED);
+}
+
+static bide_async(awaits_later, (bide_task **, task), (int, n_turns))
+{
+    turns(n_turns);
+    return bide_shield(*task);
+}
+
+/* Whoever can go on with another task is in no circle, whichever wait comes first. */
+TASK_TEST(wait_for_any_of_several_is_no_circle)
+{
+    for (int i = 0; i < 4; i++) {
+        bide_task *any;
+        bide_task *tasks[2] = {bide_spawn(awaits_later, &any, i / 2 * 4),
+                               bide_spawn(returns_after, 10, 0)};
+        any = bide_spawn(waits_for_any, tasks, i % 2 == 1, 2);
+        CHECK_INT(bide_await(bide_retain(any)), 1);
+        for (int k = 0; k < 2; k++) /* bide_wait() has moved them */
+            CHECK(bide_await(tasks[k]) >= 0);
+        bide_detach(any);
+    }
+}
+
+TASK_TEST(wait_for_any_of_nothing_but_circles)
+{
+    bide_task *any;
+    bide_task *tasks[2] = {bide_spawn(awaits_later, &any, 0), bide_spawn(awaits_later, &any, 0)};
+    any = bide_spawn(waits_for_any, tasks, false, 3);
+    CHECK_INT(bide_await(bide_retain(any)), -EDEADLK);
+    CHECK_INT(bide_await(tasks[0]), -EDEADLK); /* what the first one returned */
+    CHECK_INT(bide_await(tasks[1]), -EDEADLK);
+    bide_detach(any);
+}
+
 TASK_TEST(circle_of_ten)
 {
     bide_task *tasks[10];
