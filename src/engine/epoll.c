@@ -23,31 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/watched.h"
 #include "engine/engine.h"
 #include "engine/pool.h"
 #include "engine/signal.h"
 #include "engine/socket.h"
 #include "engine/wake.h"
 #include "engine/watch.h"
-
-/* With AddressSanitizer, sockets go back to it at once, so that use after close is seen. */
-#if defined(__SANITIZE_ADDRESS__)
-#define ADDRESSES_CHECKED true
-#elif defined(__has_feature)
-#define ADDRESSES_CHECKED __has_feature(address_sanitizer)
-#else
-#define ADDRESSES_CHECKED false
-#endif
-
-/* ThreadSanitizer keeps signal handlers back during calls that it does not know, epoll_pwait2()
- * among them. */
-#if defined(__SANITIZE_THREAD__)
-#define WAIT_COARSE true
-#elif defined(__has_feature)
-#define WAIT_COARSE __has_feature(thread_sanitizer)
-#else
-#define WAIT_COARSE false
-#endif
 
 enum {
     EVENTS_PER_POLL_MAX = 256,
@@ -172,9 +154,10 @@ static struct sock *reserve(struct epoll *epoll)
     return sock;
 }
 
+/* With AddressSanitizer, sockets go back to it at once, so that use after close is seen. */
 static bool caches_socks(const struct epoll *epoll)
 {
-    return !ADDRESSES_CHECKED && epoll->n_cached < SOCKS_CACHED_MAX;
+    return !BIDE__ASAN && epoll->n_cached < SOCKS_CACHED_MAX;
 }
 
 static void release(struct epoll *epoll, struct sock *sock)
@@ -764,7 +747,8 @@ int bide__epoll_open(const struct bide__engine_opts *opts, struct bide__engine *
     if (!epoll)
         return -ENOMEM;
     epoll->base.ops = &epoll_ops;
-    epoll->coarse = WAIT_COARSE;
+    /* ThreadSanitizer keeps signal handlers back during calls that it does not know. */
+    epoll->coarse = BIDE__TSAN;
     epoll->due_end = &epoll->due;
     epoll->n_events_max = EVENTS_PER_POLL_MAX;
     if (opts->queue_entries > 0 && opts->queue_entries < EVENTS_PER_POLL_MAX)

@@ -14,20 +14,7 @@
 #include <unistd.h>
 
 #include "base/time.h"
-
-#if BIDE_HAVE_VALGRIND
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#define THREADS_CHECKED true
-#elif defined(__has_feature)
-#define THREADS_CHECKED __has_feature(thread_sanitizer)
-#else
-#define THREADS_CHECKED false
-#endif
+#include "base/watched.h"
 
 enum {
     ENTRIES_DEFAULT = 512,
@@ -648,7 +635,7 @@ int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine *
                                   uring->ring.sq.ring_entries * BUFFERS_PER_ENTRY);
     if (rc < 0)
         goto fail_buffers;
-    if (THREADS_CHECKED || RUNNING_ON_VALGRIND)
+    if (BIDE__TSAN || bide__on_valgrind())
         rc = open_for_poll(uring);
     if (rc == 0)
         rc = bide__wake_open(&uring->wake);

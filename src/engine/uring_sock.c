@@ -15,16 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/watched.h"
 #include "engine/uring.h"
-
-/* Then memory is given back at once, so that use after close is seen. */
-#if defined(__SANITIZE_ADDRESS__)
-#define ADDRESSES_CHECKED true
-#elif defined(__has_feature)
-#define ADDRESSES_CHECKED __has_feature(address_sanitizer)
-#else
-#define ADDRESSES_CHECKED false
-#endif
 
 enum { SOCKS_CACHED_MAX = 1024, BATCHED_SENDS_MIN = 2, BATCHED_BYTES_END = 8192 };
 
@@ -66,7 +58,8 @@ void bide__uring_sock_release(struct bide__uring_sock *sock)
 {
     struct bide__uring *uring = engine_of(sock);
     bide__list_remove(&sock->node);
-    if (ADDRESSES_CHECKED || uring->n_cached >= SOCKS_CACHED_MAX) {
+    /* With AddressSanitizer it goes back at once, so that use after close is seen. */
+    if (BIDE__ASAN || uring->n_cached >= SOCKS_CACHED_MAX) {
         free(sock);
         return;
     }

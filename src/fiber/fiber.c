@@ -15,13 +15,10 @@
 #if BIDE__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-#if BIDE__VALGRIND
-#include <valgrind/valgrind.h>
-#endif
 
 #define UNINSTRUMENTED __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
-#if BIDE__ASAN || BIDE__TSAN
+#if BIDE__SANITIZED
 
 /* What the first function on a fiber finds above its frame. */
 struct start {

@@ -17,7 +17,7 @@
 #ifndef BIDE_FIBER_FIBER_H
 #define BIDE_FIBER_FIBER_H
 
-#include "fiber/hooks.h"
+#include "base/watched.h"
 #include "fiber/switch_inline.h"
 
 #include <stddef.h>
@@ -47,7 +47,7 @@ void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*en
  * again. */
 void bide__fiber_fini(struct bide__fiber *fiber);
 
-#if BIDE__ASAN || BIDE__TSAN
+#if BIDE__SANITIZED
 
 void bide__fiber_switch(struct bide__fiber *from, struct bide__fiber *to);
 _Noreturn void bide__fiber_leave(struct bide__fiber *from, struct bide__fiber *to);

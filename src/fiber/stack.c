@@ -14,7 +14,7 @@
  */
 #include "fiber/stack.h"
 
-#include "fiber/hooks.h"
+#include "base/watched.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -92,9 +92,7 @@ struct bide__stack_pool {
     size_t room;
     size_t slots;
     size_t trimmed; /* since strays were last given up */
-#if BIDE__VALGRIND
     bool on_valgrind;
-#endif
 };
 
 static size_t round_up(size_t size, size_t unit)
@@ -141,12 +139,7 @@ static void mark_new(const struct bide__stack_pool *pool, struct bide__stack sta
 
 static bool is_watched(const struct bide__stack_pool *pool)
 {
-    (void)pool;
-#if BIDE__VALGRIND
     return BIDE__ASAN || pool->on_valgrind;
-#else
-    return BIDE__ASAN;
-#endif
 }
 
 __attribute__((cold, noinline)) static void mark_used(const struct bide__stack_pool *pool,
@@ -624,9 +617,7 @@ int bide__stack_pool_new(size_t size_default, struct bide__stack_pool **ret_pool
     const char *guard = getenv("BIDE_STACK_GUARD");
     if (guard && strcmp(guard, "mprotect") == 0)
         pool->guard_method = GUARD_MPROTECT;
-#if BIDE__VALGRIND
-    pool->on_valgrind = RUNNING_ON_VALGRIND > 0;
-#endif
+    pool->on_valgrind = bide__on_valgrind();
     *ret_pool = pool;
     return 0;
 }

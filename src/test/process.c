@@ -1,4 +1,5 @@
 /* Further processes whose output is caught, and what the environment says about tests. */
+#include "base/watched.h"
 #include "test/runner.h"
 
 #include <bide/test.h>
@@ -11,18 +12,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static long long environment_number(const char *name, long long otherwise)
 {
@@ -45,7 +34,7 @@ uint64_t bide_test_random(uint64_t *state)
 
 int bide_test_slowness(void)
 {
-    long long slow = environment_number("BIDE_TEST_SLOW", SANITIZED ? 4 : 1);
+    long long slow = environment_number("BIDE_TEST_SLOW", BIDE__SANITIZED ? 4 : 1);
     return slow < 1 ? 1 : (int)slow;
 }
 

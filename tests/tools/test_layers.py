@@ -59,6 +59,9 @@ class Layers(SampleCase):
     def test_kit_sees_internal_header(self):
         self.write("src/test/check.c", '#include "base/list.h"\n')
         self.assert_found("test sees public headers only, not base/list.h", "layers")
+        self.write("src/base/watched.h", "")
+        self.write("src/test/check.c", '#include "base/watched.h"\n')
+        self.assert_clean("layers")
 
     def test_foreign_header_in_the_wrong_layer(self):
         self.write("src/runtime/task.c", "#include <liburing.h>\n")

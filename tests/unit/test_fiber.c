@@ -91,7 +91,7 @@ BIDE_TEST(control_goes_where_it_was_sent)
  */
 static void switch_either_way(struct bide__fiber *from, struct bide__fiber *to)
 {
-#if BIDE__ASAN || BIDE__TSAN
+#if BIDE__SANITIZED
     bide__fiber_switch(from, to);
 #else
     static _Thread_local unsigned turn;

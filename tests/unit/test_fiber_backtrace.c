@@ -17,10 +17,6 @@
 #include <unistd.h>
 #include <unwind.h>
 
-#if BIDE__VALGRIND
-#include <valgrind/valgrind.h>
-#endif
-
 enum { FRAMES_MAX = 64 };
 
 static struct bide__fiber thread;
@@ -247,10 +243,8 @@ __attribute__((noinline)) static void step_through_start(void)
 
 static void step(void (*body)(void), int on_fiber_min)
 {
-#if BIDE__VALGRIND
-    if (RUNNING_ON_VALGRIND)
+    if (bide__on_valgrind())
         return; /* its processor has no trap flag */
-#endif
     static char alternate[65536];
     stack_t stack = {.ss_sp = alternate, .ss_size = sizeof(alternate)};
     CHECK_INT(sigaltstack(&stack, NULL), 0);

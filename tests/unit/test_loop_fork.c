@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fiber/hooks.h"
+#include "base/watched.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 #include "task_rig.h"

@@ -99,7 +99,7 @@ static int child_of(void (*entry)(void *), char *output, size_t size)
 /* Sanitizers have their own handler, which stays, and their own words. */
 static void check_death(int status, const char *output, bool overflowed)
 {
-#if BIDE__ASAN || BIDE__TSAN
+#if BIDE__SANITIZED
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) != 0);
     CHECK_CONTAINS(output, overflowed ? "Sanitizer: stack-overflow" : "Sanitizer: SEGV");
     CHECK(!strstr(output, "task sieve"));
@@ -140,7 +140,7 @@ BIDE_TEST(another_fault_kills_without_these_words)
     check_death(status, output, false);
 }
 
-#if !BIDE__ASAN && !BIDE__TSAN /* what follows looks at dispositions, which sanitizers own */
+#if !BIDE__SANITIZED /* what follows looks at dispositions, which sanitizers own */
 static size_t describe_otherwise(const void *address, char *buffer, size_t size)
 {
     (void)address;

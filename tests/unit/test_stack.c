@@ -5,8 +5,8 @@
  */
 #include "fiber/stack.h"
 
+#include "base/watched.h"
 #include "fault.h"
-#include "fiber/hooks.h"
 #include "test.h"
 
 #include <errno.h>
@@ -17,10 +17,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#if BIDE__VALGRIND
-#include <valgrind/valgrind.h>
-#endif
 
 enum { PAGE = 4096, GUARD = 16 * 1024 }; /* of the default size, where pages are 4 KiB */
 
@@ -36,15 +32,6 @@ static struct bide__stack get(struct bide__stack_pool *pool, size_t size)
     struct bide__stack stack;
     CHECK_INT(bide__stack_get(pool, size, &stack), 0);
     return stack;
-}
-
-static bool on_valgrind(void)
-{
-#if BIDE__VALGRIND
-    return RUNNING_ON_VALGRIND > 0;
-#else
-    return false;
-#endif
 }
 
 static void use_mprotect(void)
@@ -330,7 +317,7 @@ BIDE_TEST(a_trim_keeps_the_hottest_in_order)
         while (place < MANY && stacks[place].low != cold.low)
             place++;
         CHECK_RANGE(place, 0, MANY - KEPT - 1);
-        if (!on_valgrind()) /* to which it is undefined, as it should be */
+        if (!bide__on_valgrind()) /* to which it is undefined, as it should be */
             CHECK_INT(cold.low[0], 0);
     }
     for (int i = 0; i < MANY; i++)

@@ -5,7 +5,7 @@
  */
 #include "fiber/stack.h"
 
-#include "fiber/hooks.h"
+#include "base/watched.h"
 #include "test.h"
 
 #include <errno.h>

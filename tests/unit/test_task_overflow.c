@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "fiber/hooks.h"
+#include "base/watched.h"
 #include "task_rig.h"
 
 static bide_async(recurses, (int, depth))
@@ -24,7 +24,7 @@ static void check_report(void (*body)(void *))
     char output[8192];
     int status = test_child(body, NULL, output, sizeof output);
     CHECK(status != 0);
-    if (BIDE__ASAN || BIDE__TSAN)
+    if (BIDE__SANITIZED)
         return;
     CHECK(WIFSIGNALED(status));
     CHECK_INT(WTERMSIG(status), SIGSEGV);
