@@ -265,8 +265,8 @@ BIDE_EXPORT void bide_loop_set_exception_handler(bide_loop *loop, bide_exception
  */
 BIDE_EXPORT void bide_loop_report(bide_loop *loop, const struct bide_report *report);
 
-/* Called around each wait in the kernel, with no other code of the loop between: where a binding
- * releases its global lock. */
+/* Called around each wait in the kernel, closing's as well, with no other code of the loop between:
+ * where a binding releases its global lock. */
 struct bide_wait_hooks {
     void (*before)(void *data);
     void (*after)(void *data);

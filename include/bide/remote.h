@@ -61,9 +61,12 @@ BIDE_EXPORT int bide_call_soon_threadsafe(bide_remote *remote, bide_callback *ca
  * Blocks the calling thread until the remote task is done.
  *
  * remote: borrows until return. seconds: at most that long; infinity for ever. ret_result: the
- * task's result, -ECANCELED as well if its loop closed before it ran. Returns 0, -ETIMEDOUT (the
- * task runs on), -EDEADLK on the loop's own thread, -EINVAL (no task's handle, NaN, NULL).
- * Suspends: no (it blocks the thread). Cancel: not affected. Thread: any but the loop's own.
+ * task's result, -ECANCELED as well if its loop closed before it ran. Returns 0, on any thread if
+ * the task is done; -ETIMEDOUT (the task runs on); -EDEADLK if it is not done and its loop belongs
+ * to the calling thread, running or stopped, because nobody else could bring it to its end; -EINVAL
+ * (no task's handle, NaN, NULL). A loop belongs to the thread of its first run: who means to run it
+ * must not wait for it before. Suspends: no (it blocks the thread). Cancel: not affected. Thread:
+ * any.
  */
 BIDE_EXPORT int bide_wait_threadsafe(bide_remote *remote, double seconds, int *ret_result);
 

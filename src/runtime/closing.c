@@ -62,8 +62,11 @@ static void drop_resources(bide_loop *loop)
         struct bide__resource *resource = bide__container(node, struct bide__resource, node);
         resource->drop(resource);
     }
-    while (rc >= 0 && !bide__list_empty(&loop->resources) && bide__loop_now_ns(loop) < limit_ns)
+    while (rc >= 0 && !bide__list_empty(&loop->resources) && bide__loop_now_ns(loop) < limit_ns) {
+        bide__loop_wait_begin(loop);
         rc = loop->engine->ops->poll(loop->engine, limit_ns);
+        bide__loop_wait_end(loop);
+    }
 }
 
 void bide__close_rest(bide_loop *loop)

@@ -31,8 +31,11 @@ int bide__loop_open(const bide_loop *loop)
 static void loop_free(bide_loop *loop)
 {
     bide__mailbox_close(loop->mailbox);
-    if (loop->engine)
+    if (loop->engine) { /* which waits for jobs */
+        bide__loop_wait_begin(loop);
         loop->engine->ops->close(loop->engine, bide__seconds_to_ns(loop->cleanup_seconds));
+        bide__loop_wait_end(loop);
+    }
     bide__stack_pool_free(loop->stacks);
     bide__timers_free(loop->timers);
     while (loop->task_cache) {
@@ -113,19 +116,29 @@ static bool poll_is_due(bide_loop *loop)
     return true;
 }
 
+void bide__loop_wait_begin(bide_loop *loop)
+{
+    if (loop->hooks.before)
+        loop->hooks.before(loop->hooks.data);
+}
+
+void bide__loop_wait_end(bide_loop *loop)
+{
+    if (loop->hooks.after)
+        loop->hooks.after(loop->hooks.data);
+}
+
 static int loop_poll(bide_loop *loop)
 {
     bool idle = bide__ready_empty(&loop->ready) && !loop->stopping;
     int64_t deadline_ns = idle ? bide__timers_next_ns(loop->timers) : 0;
     if (idle && bide__stack_pool_cached(loop->stacks) > STACKS_KEPT)
         bide__stack_pool_trim(loop->stacks, STACKS_KEPT);
-    if (loop->hooks.before)
-        loop->hooks.before(loop->hooks.data);
+    bide__loop_wait_begin(loop);
     if (loop->stopping)
         deadline_ns = 0;
     int rc = loop->engine->ops->poll(loop->engine, deadline_ns);
-    if (loop->hooks.after)
-        loop->hooks.after(loop->hooks.data);
+    bide__loop_wait_end(loop);
     loop->polled_ns = bide__loop_now_ns(loop);
     loop->runs_unpolled = 0;
     loop->runs_unclocked = 0;
@@ -171,8 +184,11 @@ int bide__loop_enter(bide_loop *loop)
         return -EBUSY;
     if (loop->bound && !pthread_equal(loop->thread, pthread_self()))
         return -EPERM;
-    loop->bound = true;
-    loop->thread = pthread_self();
+    if (!loop->bound) {
+        loop->bound = true;
+        loop->thread = pthread_self();
+        bide__mailbox_bind(loop->mailbox);
+    }
     loop->running = true;
     bide__fiber_init_thread(&loop->fiber);
     bide__loop_running = loop;

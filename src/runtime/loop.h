@@ -118,6 +118,10 @@ int bide__loop_turn(bide_loop *loop);
 int bide__loop_enter(bide_loop *loop);
 void bide__loop_leave(bide_loop *loop);
 
+/* Around whatever may block the thread: the user's hooks. */
+void bide__loop_wait_begin(bide_loop *loop);
+void bide__loop_wait_end(bide_loop *loop);
+
 /* Something that must not outlive the loop's engine: a stream, a server. */
 struct bide__resource {
     struct bide__list node;

@@ -56,6 +56,19 @@ int bide__mailbox_post(struct bide__mailbox *mailbox, struct bide__ready *post)
     return loop ? 0 : -ESHUTDOWN;
 }
 
+void bide__mailbox_bind(struct bide__mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->bound = true;
+    mailbox->thread = pthread_self();
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+bool bide__mailbox_is_own(const struct bide__mailbox *mailbox)
+{
+    return mailbox->bound && pthread_equal(mailbox->thread, pthread_self());
+}
+
 static void collect(struct bide__mailbox *mailbox)
 {
     struct bide__ready *post;

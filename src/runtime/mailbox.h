@@ -22,7 +22,9 @@ struct bide__mailbox {
     atomic_bool filled;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a remote task has its result */
-    bide_loop *loop;        /* NULL once posts are refused; under the lock */
+    bide_loop *loop;        /* NULL once posts are refused; under the lock, as are the next two */
+    bool bound;             /* the loop has run, and belongs to this thread from then on */
+    pthread_t thread;
     struct bide__ready_queue posts;
 };
 
@@ -33,6 +35,11 @@ void bide__mailbox_unref(struct bide__mailbox *mailbox);
 
 /* Any thread. Queues `post` and wakes the loop: 0, or -ESHUTDOWN. */
 int bide__mailbox_post(struct bide__mailbox *mailbox, struct bide__ready *post);
+
+/* Loop thread: only this one will ever run the loop. */
+void bide__mailbox_bind(struct bide__mailbox *mailbox);
+/* Under the lock: whether the calling thread is the loop's. */
+bool bide__mailbox_is_own(const struct bide__mailbox *mailbox);
 
 /* Loop thread: moves what was posted, if anything, to the ready queue. */
 void bide__mailbox_collect(struct bide__mailbox *mailbox);

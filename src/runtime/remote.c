@@ -260,25 +260,19 @@ int bide_cancel_threadsafe(bide_remote *remote)
     return rc;
 }
 
-static bool is_own_loop(const bide_remote *remote)
-{
-    return bide__loop_running && bide__loop_running->mailbox == remote->mailbox;
-}
-
 int bide_wait_threadsafe(bide_remote *remote, double seconds, int *ret_result)
 {
     if (!remote || !remote->is_task || !ret_result || isnan(seconds))
         return -EINVAL;
-    if (is_own_loop(remote))
-        return -EDEADLK;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     int64_t now_ns = until.tv_sec * BIDE__NS_PER_S + until.tv_nsec;
     int64_t deadline_ns = bide__deadline_ns(now_ns, seconds > 0 ? seconds : 0);
     until.tv_sec = deadline_ns / BIDE__NS_PER_S;
     until.tv_nsec = deadline_ns % BIDE__NS_PER_S;
-    int rc = 0;
     pthread_mutex_lock(&remote->mailbox->lock);
+    /* Also while the loop is stopped: nobody else could run it again. */
+    int rc = bide__mailbox_is_own(remote->mailbox) ? -EDEADLK : 0;
     while (!remote->done && rc == 0)
         rc = -pthread_cond_timedwait(&remote->mailbox->changed, &remote->mailbox->lock, &until);
     if (remote->done) {
@@ -307,7 +301,7 @@ int bide_await_threadsafe(bide_remote *remote)
     int rc = bide__join(&coro);
     if (rc < 0)
         return rc;
-    if (is_own_loop(remote))
+    if (remote->mailbox == coro->loop->mailbox)
         return -EDEADLK;
     struct await *await = malloc(sizeof *await);
     if (!await)

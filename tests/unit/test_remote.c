@@ -329,6 +329,79 @@ BIDE_TEST(waiting_on_one_s_own_loop_is_a_deadlock)
     CHECK_INT(bide_run_with(NULL, uses_own_loop), 1);
 }
 
+static void *waits(void *task)
+{
+    int result;
+    CHECK_INT(bide_wait_threadsafe(task, INFINITY, &result), 0);
+    CHECK_INT(result, 7);
+    return NULL;
+}
+
+static bide_async(waits_for_a_loop_of_this_thread, (bide_remote *, task))
+{
+    int result;
+    return bide_wait_threadsafe(task, INFINITY, &result);
+}
+
+/* A stopped loop gets nothing done while the only thread that may run it waits for it. */
+BIDE_TEST(waiting_for_one_s_own_loop_is_a_deadlock_also_while_it_is_stopped)
+{
+    int result;
+    bide_loop *loop = rig_loop();
+    bide_remote *remote = bide_loop_remote(loop);
+    bide_loop_stop(loop);
+    CHECK_INT(bide_loop_run_forever(loop), 0);
+    bide_remote *task = bide_spawn_threadsafe(remote, returns, 7);
+    CHECK_INT(bide_wait_threadsafe(task, INFINITY, &result), -EDEADLK);
+    CHECK_INT(bide_wait_threadsafe(task, 0, &result), -EDEADLK);
+    CHECK_INT(bide_run_with(NULL, waits_for_a_loop_of_this_thread, task), -EDEADLK);
+    pthread_t other = start(waits, task);
+    bide_loop_stop(loop);
+    CHECK_INT(bide_loop_run_forever(loop), 0);
+    bide_loop_stop(loop);
+    CHECK_INT(bide_loop_run_forever(loop), 0);
+    join(other);
+    waits(task); /* what is there can be told at once */
+    bide_remote_unref(task);
+    bide_remote_unref(remote);
+    rig_close(loop);
+}
+
+static bide_async(tells_its_own_result, (bide_remote *, remote))
+{
+    bide_remote *task = bide_spawn_threadsafe(remote, returns, 7);
+    turns(3);
+    waits(task);
+    bide_remote_unref(task);
+    return 1;
+}
+
+BIDE_TEST(a_result_that_is_there_is_told_on_the_loop_s_own_thread_too)
+{
+    bide_loop *loop = rig_loop();
+    bide_remote *remote = bide_loop_remote(loop);
+    bide_task *task = bide_spawn_with((&(struct bide_task_opts){.loop = loop}),
+                                      tells_its_own_result, remote);
+    CHECK_INT(bide_loop_run_until_complete(loop, task), 1);
+    bide_remote_unref(remote);
+    rig_close(loop);
+}
+
+/* Who will run it is not known yet: it may be another thread. */
+BIDE_TEST(a_loop_that_never_ran_may_be_waited_for)
+{
+    struct runner runner = {.loop = rig_loop()};
+    int result;
+    runner.remote = bide_loop_remote(runner.loop);
+    bide_remote *task = bide_spawn_threadsafe(runner.remote, returns, 7);
+    CHECK_INT(bide_wait_threadsafe(task, 0.002, &result), -ETIMEDOUT);
+    runner.thread = start(runs, &runner);
+    waits(task);
+    runner_stop(&runner);
+    bide_remote_unref(task);
+    bide_remote_unref(runner.remote);
+}
+
 /* Another loop's task awaits. */
 struct awaiting {
     bide_remote *task;

@@ -141,6 +141,66 @@ STREAM_TEST(outside_tasks_a_close_does_not_wait)
     close(pair.peer);
 }
 
+/* What the hooks of a wait count, and how many waits there had been when `data` was dropped. */
+struct hooked {
+    int n_before;
+    int n_after;
+    int n_when_dropped;
+};
+
+static void before_wait(void *data)
+{
+    struct hooked *hooked = data;
+    CHECK_INT(hooked->n_before++, hooked->n_after);
+}
+
+static void after_wait(void *data)
+{
+    struct hooked *hooked = data;
+    CHECK_INT(hooked->n_before, ++hooked->n_after);
+}
+
+static void note_waits(void *data)
+{
+    struct hooked *hooked = data;
+    hooked->n_when_dropped = hooked->n_before;
+}
+
+static int never(void *data)
+{
+    (void)data;
+    FAIL("called");
+}
+
+static bide_async(leaves_a_full_stream, (int *, ret_peer))
+{
+    struct pair pair = narrow_open();
+    stuff(pair.stream);
+    *ret_peer = pair.peer;
+    return 0;
+}
+
+/* Handles are dropped right before the resources: from there on it is they that are waited for, and
+ * then the engine's end. */
+BIDE_TEST(hooks_surround_the_waits_of_a_closing_loop)
+{
+    struct hooked hooked = {0};
+    int peer;
+    bide_loop *loop = rig_loop();
+    bide_loop_set_wait_hooks(
+        loop,
+        &(struct bide_wait_hooks){.before = before_wait, .after = after_wait, .data = &hooked});
+    CHECK_INT(bide_loop_call_later(loop, 1000, never, &hooked, note_waits, NULL), 0);
+    bide_task *task = bide_spawn_with((&(struct bide_task_opts){.loop = loop}),
+                                      leaves_a_full_stream, &peer);
+    CHECK_INT(bide_loop_run_until_complete(loop, task), 0);
+    rig_close(loop);
+    CHECK(hooked.n_when_dropped > 0);
+    CHECK(hooked.n_before >= hooked.n_when_dropped + 2);
+    CHECK_INT(hooked.n_after, hooked.n_before);
+    close(peer);
+}
+
 STREAM_TEST(the_background_has_a_limit)
 {
     static const struct bide_stream_opts opts = {.linger_seconds = 0.05};
