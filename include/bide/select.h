@@ -1,6 +1,6 @@
 /*
- * Waiting for the first of several things: an item of a queue, room in another, the end of a task,
- * a point in time.
+ * Waiting for the first of several things: an item of a queue, room in another, a permit or a lock,
+ * an event, the end of a task, a point in time.
  *
  *     struct order order;
  *     struct bide_case cases[] = {
@@ -18,18 +18,24 @@
 #ifndef BIDE_SELECT_H
 #define BIDE_SELECT_H
 
+#include <bide/event.h>
+#include <bide/lock.h>
 #include <bide/queue.h>
+#include <bide/semaphore.h>
 #include <bide/task.h>
 
 BIDE_BEGIN_DECLARATIONS
 
 /* What a case waits for. */
 enum bide_case_kind {
-    BIDE_CASE_NEVER, /* nothing: a place in the array that is not in use */
-    BIDE_CASE_GET,   /* an item of a queue */
-    BIDE_CASE_PUT,   /* room in a queue */
-    BIDE_CASE_DONE,  /* a task's or future's result */
-    BIDE_CASE_UNTIL, /* a point in time */
+    BIDE_CASE_NEVER,   /* nothing: a place in the array that is not in use */
+    BIDE_CASE_GET,     /* an item of a queue */
+    BIDE_CASE_PUT,     /* room in a queue */
+    BIDE_CASE_ACQUIRE, /* a semaphore's permit */
+    BIDE_CASE_LOCK,    /* a lock */
+    BIDE_CASE_EVENT,   /* an event */
+    BIDE_CASE_DONE,    /* a task's or future's result */
+    BIDE_CASE_UNTIL,   /* a point in time */
 };
 
 /* One of the things that a task waits for; made by the functions below. */
@@ -64,6 +70,43 @@ static inline struct bide_case bide_case_get(bide_queue *queue, void *ret_item)
 static inline struct bide_case bide_case_put(bide_queue *queue, const void *item)
 {
     struct bide_case one = {queue ? BIDE_CASE_PUT : BIDE_CASE_NEVER, 0, queue, NULL, item, 0};
+    return one;
+}
+
+/*
+ * The case of bide_semaphore_acquire(): the caller has a permit if it happens.
+ *
+ * semaphore: borrows; NULL for a case that never happens.
+ * Suspends: no. Cancel: not affected. Thread: any.
+ */
+static inline struct bide_case bide_case_acquire(bide_semaphore *semaphore)
+{
+    struct bide_case one = {
+        semaphore ? BIDE_CASE_ACQUIRE : BIDE_CASE_NEVER, 0, semaphore, NULL, NULL, 0};
+    return one;
+}
+
+/*
+ * The case of bide_lock_acquire(): the caller holds the lock if it happens.
+ *
+ * lock: borrows; NULL for a case that never happens.
+ * Suspends: no. Cancel: not affected. Thread: any.
+ */
+static inline struct bide_case bide_case_lock(bide_lock *lock)
+{
+    struct bide_case one = {lock ? BIDE_CASE_LOCK : BIDE_CASE_NEVER, 0, lock, NULL, NULL, 0};
+    return one;
+}
+
+/*
+ * The case of bide_event_wait().
+ *
+ * event: borrows; NULL for a case that never happens.
+ * Suspends: no. Cancel: not affected. Thread: any.
+ */
+static inline struct bide_case bide_case_event(bide_event *event)
+{
+    struct bide_case one = {event ? BIDE_CASE_EVENT : BIDE_CASE_NEVER, 0, event, NULL, NULL, 0};
     return one;
 }
 
@@ -105,14 +148,14 @@ static inline struct bide_case bide_case_after(double seconds)
  *
  * cases: n, borrows until return; `result` is set in the one that happened. Returns its index, also
  * if its own result is an error; -ENOENT if none can ever happen; -ECANCELED, -EINVAL (also n = 0),
- * -ENOMEM, -BIDE_ENOTASK; -EXDEV for another loop's task; -EDEADLK for the caller itself, or if all
- * cases are tasks, for one that waits for the caller. Suspends: yes. Cancel: nothing happened.
- * Thread: loop thread only.
+ * -ENOMEM, -BIDE_ENOTASK; -EXDEV for another loop's task; -EDEADLK for the caller itself, for a
+ * lock that it holds, or if all cases are tasks, for one that waits for the caller. Suspends: yes.
+ * Cancel: nothing happened. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_select(struct bide_case *cases, size_t n);
 
 /*
- * Does the first of the cases that can happen now; also outside tasks.
+ * Does the first of the cases that can happen now; also outside tasks, unless there is a lock.
  *
  * cases: n, borrows until return. Returns as bide_select(), or -EAGAIN if none can.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.

@@ -11,6 +11,7 @@
  */
 #include "base/time.h"
 #include "runtime/coro.h"
+#include "runtime/lock.h"
 #include "runtime/queue.h"
 
 #include <bide/select.h>
@@ -54,20 +55,20 @@ struct kind {
     void (*finish)(struct place *place, const struct bide_case *happened);
 };
 
-/* The place at `index` has been given what it waits for. */
-static void happen(struct select *select, size_t index, int result)
+/* The place has been given what it waits for. */
+static void happen(struct place *place, int result)
 {
+    struct select *select = place->select;
     for (size_t i = 0; i < select->n; i++)
         bide__list_remove(&select->places[i].in_line.node);
     bide__timer_cancel(select->coro->loop->timers, &select->coro->timer);
     select->result = result;
-    bide__wake(select->coro, (int)index);
+    bide__wake(select->coro, (int)(place - select->places));
 }
 
 static void given(struct bide__in_line *in_line, int result)
 {
-    struct place *place = bide__container(in_line, struct place, in_line);
-    happen(place->select, (size_t)(place - place->select->places), result);
+    happen(bide__container(in_line, struct place, in_line), result);
 }
 
 static void line_join(struct bide__line *line, struct place *place)
@@ -138,6 +139,63 @@ static void put_finish(struct place *place, const struct bide_case *happened)
     bide__queue_slot_give(place->object, place->in_line.item);
 }
 
+static int object_check(const struct bide_case *one)
+{
+    return one->object ? 0 : -EINVAL;
+}
+
+static int acquire_now(const struct bide_case *one)
+{
+    return bide_semaphore_try(one->object);
+}
+
+static void acquire_join(struct place *place)
+{
+    bide_semaphore *semaphore = place->object;
+    line_join(&semaphore->line, place);
+}
+
+static int event_now(const struct bide_case *one)
+{
+    return bide_event_is_set(one->object) ? 0 : -EAGAIN;
+}
+
+static void event_join(struct place *place)
+{
+    bide_event *event = place->object;
+    line_join(&event->line, place);
+}
+
+static int lock_check(const struct bide_case *one)
+{
+    const struct bide__coro *coro = bide__coro_current();
+    if (!one->object)
+        return -EINVAL;
+    if (!coro)
+        return -BIDE_ENOTASK;
+    return bide__lock_held_by(one->object, coro) ? -EDEADLK : 0;
+}
+
+static int lock_now(const struct bide_case *one)
+{
+    return bide_lock_try(one->object);
+}
+
+static void lock_given(struct bide__in_line *in_line, int result)
+{
+    struct place *place = bide__container(in_line, struct place, in_line);
+    bide_lock *lock = place->object;
+    lock->owner = place->select->coro->task->number;
+    happen(place, result);
+}
+
+static void lock_join(struct place *place)
+{
+    bide_lock *lock = place->object;
+    line_join(&lock->line, place);
+    place->in_line.given = lock_given;
+}
+
 static int done_check(const struct bide_case *one)
 {
     const bide_task *task = one->object;
@@ -156,9 +214,8 @@ static int done_now(const struct bide_case *one)
 
 static void task_done(struct bide__waiter *waiter, bide_task *task)
 {
-    struct place *place = bide__container(waiter, struct place, waiter);
     (void)task;
-    happen(place->select, (size_t)(place - place->select->places), 0);
+    happen(bide__container(waiter, struct place, waiter), 0);
 }
 
 static void done_join(struct place *place)
@@ -185,6 +242,9 @@ static const struct kind kinds[] = {
     [BIDE_CASE_NEVER] = {0},
     [BIDE_CASE_GET] = {get_check, get_now, get_prepare, get_join, get_finish},
     [BIDE_CASE_PUT] = {put_check, put_now, put_prepare, put_join, put_finish},
+    [BIDE_CASE_ACQUIRE] = {.check = object_check, .now = acquire_now, .join = acquire_join},
+    [BIDE_CASE_LOCK] = {.check = lock_check, .now = lock_now, .join = lock_join},
+    [BIDE_CASE_EVENT] = {.check = object_check, .now = event_now, .join = event_join},
     [BIDE_CASE_DONE] = {.check = done_check, .now = done_now, .join = done_join},
     [BIDE_CASE_UNTIL] = {.check = until_check, .now = until_now}, /* all share the task's timer */
 };
@@ -195,7 +255,7 @@ static void select_over(struct bide__timer *timer)
 {
     struct bide__coro *coro = bide__container(timer, struct bide__coro, timer);
     struct select *select = coro->wait_data;
-    happen(select, select->soonest, 0);
+    happen(&select->places[select->soonest], 0);
 }
 
 static void leave_lines(struct select *select)

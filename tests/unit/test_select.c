@@ -1,5 +1,5 @@
 /*
- * Scenario: tasks wait for the first of several cases: queues on both sides, tasks, deadlines;
+ * Scenario: tasks wait for the first of several cases: queues on both sides, locks, tasks, times;
  * several become possible in one turn, in both orders; selects meet other selects, shutdowns,
  * cancels and failing allocations. Claim: exactly one case happens, the first in the array of those
  * that are possible, or the first that becomes so; nothing else is taken, put or left in a line.
@@ -254,6 +254,61 @@ TASK_TEST(done_tasks_and_futures)
     CHECK_INT(bide_await(task), 1);
 }
 
+/* Waits for a permit, a lock or an event; notes which, and gives it back. */
+static bide_async(selects_sync, (const char *, name), (bide_semaphore *, semaphore),
+                  (bide_lock *, lock), (bide_event *, event))
+{
+    struct bide_case cases[] = {bide_case_acquire(semaphore), bide_case_lock(lock),
+                                bide_case_event(event)};
+    int index = bide_select(cases, 3);
+    note(name);
+    note(index == 0 ? "s " : index == 1 ? "l " : index == 2 ? "e " : "! ");
+    turns(index >= 0);
+    if (index == 0)
+        CHECK_INT(bide_semaphore_release(semaphore), 0);
+    CHECK_INT(bide_lock_release(lock), index == 1 ? 0 : lock ? -EPERM : -EINVAL);
+    return index;
+}
+
+TASK_TEST(permits_locks_and_events)
+{
+    bide_semaphore semaphore = BIDE_BOUNDED_SEMAPHORE(1);
+    bide_lock lock = {0};
+    bide_event event = {0};
+    CHECK_INT(selects_sync("a", &semaphore, &lock, &event), 0);
+    CHECK_INT(bide_semaphore_acquire(&semaphore), 0);
+    CHECK_INT(selects_sync("a", &semaphore, &lock, &event), 1);
+    CHECK(!bide_lock_locked(&lock));
+    CHECK_INT(bide_lock_acquire(&lock), 0);
+    struct bide_case held = bide_case_lock(&lock);
+    CHECK_INT(bide_select(&held, 1), -EDEADLK);
+    CHECK_INT(bide_select_nowait(&held, 1), -EDEADLK);
+    CHECK_NOTES("as al ");
+    bide_task *tasks[4];
+    for (int i = 0; i < 4; i++)
+        tasks[i] = bide_spawn(selects_sync, (const char *[]){"a", "b", "c", "d"}[i], &semaphore,
+                              &lock, &event);
+    turns(1);
+    CHECK_INT(bide_cancel(tasks[0]), 1);
+    CHECK_INT(bide_lock_release(&lock), 0); /* b has it, before it runs */
+    CHECK(bide_lock_locked(&lock));
+    CHECK_INT(bide_lock_try(&lock), -EAGAIN);
+    CHECK_INT(bide_cancel(tasks[1]), 1);
+    CHECK_INT(bide_uncancel(tasks[1]), 0);
+    CHECK_INT(bide_semaphore_release(&semaphore), 0); /* c */
+    CHECK_INT(bide_semaphore_try(&semaphore), -EAGAIN);
+    bide_event_set(&event); /* d */
+    bide_event_clear(&event);
+    CHECK_INT(bide_gather_all(tasks, 4, NULL), 0);
+    CHECK_NOTES("a! bl cs de ");
+    CHECK(!bide_lock_locked(&lock));
+    CHECK_INT(bide_semaphore_value(&semaphore), 1);
+    CHECK_INT(bide_semaphore_release(&semaphore), -EOVERFLOW);
+    bide_event_set(&event);
+    CHECK_INT(selects_sync("a", NULL, NULL, &event), 2);
+    CHECK_NOTES("ae ");
+}
+
 TASK_TEST(deadlines)
 {
     ints *queue = ints_of(1);
@@ -304,7 +359,7 @@ TASK_TEST(senseless_arguments)
     CHECK_INT(bide_select(&one, 1), -EINVAL);
     one.kind = (enum bide_case_kind)99;
     CHECK_INT(bide_select(&one, 1), -EINVAL);
-    for (enum bide_case_kind kind = BIDE_CASE_GET; kind <= BIDE_CASE_DONE; kind++) {
+    for (enum bide_case_kind kind = BIDE_CASE_GET; kind < BIDE_CASE_UNTIL; kind++) {
         one = (struct bide_case){.kind = kind, .ret_item = &item, .item = &item};
         CHECK_INT(bide_select(&one, 1), -EINVAL);
     }
@@ -354,6 +409,9 @@ BIDE_TEST(outside_tasks)
     CHECK_INT(bide_select(cases, 3), -BIDE_ENOTASK);
     CHECK_INT(bide_select_nowait(cases, 3), 2);
     CHECK_INT(bide_select_nowait(cases, 3), 0);
+    bide_lock lock = {0};
+    struct bide_case locking = bide_case_lock(&lock);
+    CHECK_INT(bide_select_nowait(&locking, 1), -BIDE_ENOTASK);
     CHECK_INT(bide_select_nowait(cases, 2), -EAGAIN); /* without a loop no time passes */
     bide_loop *loop = rig_loop();
     bide_promise *promise;
