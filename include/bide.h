@@ -19,6 +19,7 @@
 #include <bide/loop.h>
 #include <bide/queue.h>
 #include <bide/remote.h>
+#include <bide/scoped.h>
 #include <bide/select.h>
 #include <bide/semaphore.h>
 #include <bide/server.h>

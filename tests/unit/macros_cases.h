@@ -240,6 +240,50 @@ static bide_async(macros_try_queues)
     return 0;
 }
 
+static int macros_released;
+
+static int macros_release(void *number)
+{
+    macros_released += *(int *)number;
+    return 0;
+}
+
+static int macros_leave(int *number, bide_lock *lock, bide_semaphore *semaphore)
+{
+    int rc;
+    bide_defer(macros_release, number);
+    bide_with (rc, macros_next(number), macros_release, number) {
+        bide_with_lock (rc, lock)
+            bide_with_semaphore (rc, semaphore) {
+                return rc;
+            }
+    }
+    return 1;
+}
+
+static bide_async(macros_try_scoped)
+{
+    static bide_lock lock;
+    static bide_condition condition = BIDE_CONDITION(&lock);
+    static bide_semaphore semaphore = BIDE_SEMAPHORE(1);
+    static bide_semaphore bounded = BIDE_BOUNDED_SEMAPHORE(2);
+    static bide_barrier barrier = BIDE_BARRIER(1);
+    int number = 4;
+    int rc;
+    bide_task_scoped *task = bide_spawn(takes_1, 8);
+    TRY(macros_leave(&number, &lock, &semaphore) == 0);
+    TRY(number == 5 && macros_released == 10);
+    TRY(!bide_lock_locked(&lock) && bide_semaphore_value(&semaphore) == 1);
+    bide_with_condition (rc, &condition) {
+        TRY(bide_lock_locked(&lock));
+    }
+    TRY(rc == 0 && !bide_lock_locked(&lock));
+    TRY(bide_semaphore_value(&bounded) == 2);
+    TRY(bide_barrier_wait(&barrier) == 0);
+    TRY(bide_await(bide_task_steal(&task)) == 8);
+    return 0;
+}
+
 int MACROS_MAIN(void);
 int MACROS_MAIN(void)
 {
@@ -248,6 +292,8 @@ int MACROS_MAIN(void)
         rc = bide_run_with(NULL, macros_try_variants);
     if (rc == 0)
         rc = bide_run_with(NULL, macros_try_expressions);
+    if (rc == 0)
+        rc = bide_run_with(NULL, macros_try_scoped);
     if (rc == 0)
         rc = bide_run_with(NULL, macros_try_queues);
     if (rc < 0)
