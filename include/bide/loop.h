@@ -30,11 +30,13 @@ typedef void bide_drop(void *data);
 
 /* How a loop is made; zeroed fields mean defaults. */
 struct bide_loop_opts {
-    const char *engine; /* "epoll" or "uring"; NULL: the environment's BIDE_ENGINE, or the best that
-                           the kernel offers */
+    const char *engine; /* "epoll", "uring" or "sim"; NULL: the environment's BIDE_ENGINE, or the
+                           best that the kernel offers */
     size_t stack_size;  /* bytes per task, guard page included; 0: 65,536 */
     double cleanup_seconds; /* how long closing waits for cancelled tasks and jobs before it reports
                                them; 0: 10 */
+    uint64_t seed; /* what the engine "sim" decides by, so that one seed is one run; 0: the
+                      environment's BIDE_SEED, or a fixed one */
 };
 
 /*
@@ -61,8 +63,10 @@ BIDE_EXPORT int bide_loop_close(bide_loop *loop);
  * Runs the loop until bide_loop_stop(). A stop that came before makes it run exactly one turn.
  *
  * Returns 0, the error of bide_loop_stop_with(), -EBUSY (this loop or another one runs on this
- * thread), -EPERM (it belongs to another thread), or the engine's error. Suspends: no (it occupies
- * the thread). Cancel: not affected. Thread: loop thread only.
+ * thread), -EPERM (it belongs to another thread), or the engine's error; with the engine "sim",
+ * -EDEADLK: everybody waits, and nothing is under way that could end a wait (each task has been
+ * reported with what it waits for). Suspends: no (it occupies the thread). Cancel: not affected.
+ * Thread: loop thread only.
  */
 BIDE_EXPORT int bide_loop_run_forever(bide_loop *loop);
 
@@ -108,7 +112,7 @@ BIDE_EXPORT bide_loop *bide_loop_current(void);
 BIDE_EXPORT bool bide_loop_is_running(const bide_loop *loop);
 
 /*
- * The name of the loop's engine, "epoll" or "uring"; borrowed, static.
+ * The name of the loop's engine, "epoll", "uring" or "sim"; borrowed, static.
  *
  * Suspends: no. Cancel: not affected. Thread: any.
  */

@@ -2,7 +2,8 @@
  * Which engine a loop gets.
  *
  * Invariant: an engine that somebody named, in the program or in BIDE_ENGINE, is opened or the call
- * fails. Only the default is replaced, and only if the kernel lacks it or forbids it.
+ * fails. Only the default is replaced, and only if the kernel lacks it or forbids it. The simulated
+ * one is never chosen unless it is named.
  */
 #include "engine/engine.h"
 
@@ -24,6 +25,8 @@ static int open_by_name(const char *name, const struct bide__engine_opts *opts,
         return -ENOSYS;
 #endif
     }
+    if (strcmp(name, "sim") == 0)
+        return bide__sim_open(opts, ret_engine);
     return -EINVAL;
 }
 

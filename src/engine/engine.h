@@ -128,7 +128,7 @@ struct bide__lookup {
 struct bide__engine_opts {
     unsigned user_threads_max; /* 0: min(32, processors + 4) */
     unsigned queue_entries;    /* 0: the engine's default; small values are for tests */
-    uint64_t seed;             /* simulation */
+    uint64_t seed;             /* simulation; 0: what BIDE_SEED says, or a fixed one */
 };
 
 struct bide__engine {
@@ -153,7 +153,8 @@ struct bide__engine_ops {
      * Submits what was started, waits until `deadline_ns` (monotonic; in the past: does not wait;
      * BIDE__NO_DEADLINE) or until something is complete, ready, arrived or posted, and calls the
      * callbacks that are due. Returns how many it called, 0 when the time is up, or a negative
-     * errno after which the engine is unusable.
+     * errno after which the engine is unusable; but -EDEADLK, in simulation: it was to wait for
+     * ever, and nothing is under way that could end the wait.
      */
     int (*poll)(struct bide__engine *engine, int64_t deadline_ns);
     /* Any thread, and signal handlers: the poll() under way, or else the next one, does not wait.
@@ -237,5 +238,6 @@ int bide__engine_open(const char *name, const struct bide__engine_opts *opts,
 
 int bide__epoll_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine);
 int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine);
+int bide__sim_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine);
 
 #endif

@@ -31,11 +31,30 @@ static void print_backtrace(struct bide__coro *coro)
     bide__fiber_switch(&coro->loop->fiber, &coro->fiber);
 }
 
+static const char *wait_name(const struct bide__coro *coro)
+{
+    if (coro->wait)
+        return bide__wait_name(coro);
+    return coro->created ? "its start" : "its turn";
+}
+
 void bide__report_stuck(struct bide__coro *coro)
 {
     char words[128];
     snprintf(words, sizeof words, "task does not end although it was cancelled; it waits for: %s",
-             coro->wait ? bide__wait_name(coro) : "its turn");
+             wait_name(coro));
     bide__report_task(coro->task, words, 0);
     print_backtrace(coro);
+}
+
+void bide__report_deadlock(bide_loop *loop)
+{
+    bide__list_each(node, &loop->tasks)
+    {
+        struct bide__coro *coro = bide__container(node, struct bide__coro, node);
+        char words[128];
+        snprintf(words, sizeof words, "deadlock: task waits for: %s", wait_name(coro));
+        bide__report_task(coro->task, words, 0);
+        print_backtrace(coro);
+    }
 }

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "runtime/closing.h"
 #include "runtime/coro.h"
+#include "runtime/inspect.h"
 #include "runtime/mailbox.h"
 #include "runtime/report.h"
 
@@ -57,7 +58,7 @@ void bide__loop_unref(bide_loop *loop)
 
 static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
 {
-    struct bide__engine_opts engine_opts = {0};
+    struct bide__engine_opts engine_opts = {.seed = opts->seed};
     int rc = bide__engine_open(opts->engine, &engine_opts, &loop->engine);
     if (rc < 0)
         return rc;
@@ -215,6 +216,8 @@ int bide_loop_run_forever(bide_loop *loop)
         if (loop->stopping)
             break;
     }
+    if (rc == -EDEADLK)
+        bide__report_deadlock(loop);
     bide__loop_leave(loop);
     if (rc == 0)
         rc = loop->stop_error;

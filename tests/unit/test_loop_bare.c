@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/loop.h"
+#include "sim_rig.h"
 #include "task_rig.h"
 
 static char *stack_low;
@@ -87,7 +88,7 @@ BIDE_TEST(callbacks_run_on_the_thread_s_own_stack_without_any_task)
     CHECK_INT(bide_future_new(loop, &promise, &future), 0);
     CHECK_INT(bide_task_add_done_callback(future, done_checks_stack, text("f"), NULL), 0);
     CHECK_INT(bide_promise_set(promise, 0, NULL), 0);
-    raise(SIGUSR1);
+    rig_raise(loop, SIGUSR1);
     CHECK_INT(bide_loop_run_forever(loop), 0);
     CHECK_INT((long long)strlen(rig_notes), (long long)strlen("sdlfu"));
     for (const char *c = "sdlfu"; *c; c++)

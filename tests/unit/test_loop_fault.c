@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "sim_rig.h"
 #include "task_rig.h"
 
 static void check_loop_new(enum fault_kind kind, int error)
@@ -40,6 +41,7 @@ BIDE_TEST(making_a_loop_without_memory)
 
 BIDE_TEST(making_a_loop_without_the_kernel)
 {
+    rig_needs_kernel();
     check_loop_new(FAULT_SYSTEM, EMFILE);
     check_loop_new(FAULT_SYSTEM, ENOMEM);
     check_loop_new(FAULT_SYSTEM, EPERM);
@@ -235,6 +237,7 @@ static bide_async(breaks_the_engine, (int, fd), (int *, n_open), (int *, n_broke
 
 BIDE_TEST(tasks_unwind_although_every_wait_fails)
 {
+    rig_needs_kernel();
     int n_open;
     int n_broken = 0;
     int fds[2];

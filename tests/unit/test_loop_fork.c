@@ -12,6 +12,7 @@
 #include "base/watched.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
+#include "sim_rig.h"
 #include "task_rig.h"
 
 static void never(void *data)
@@ -39,7 +40,7 @@ static bide_async(fork_child_main)
     bide_loop *loop = bide_loop_current();
     CHECK_INT(bide_loop_add_signal_handler(loop, SIGUSR1, noted, text("u"), NULL), 0);
     /* Thread sanitizer hands no signals on in the child of a process with fibers. */
-    for (raise(SIGUSR1); !BIDE__TSAN && !*rig_notes;)
+    for (rig_raise(loop, SIGUSR1); !BIDE__TSAN && !*rig_notes;)
         CHECK_INT(bide_sleep(0.001), 0);
     CHECK_NOTES(BIDE__TSAN ? "" : "u");
     return results[1];
@@ -119,7 +120,7 @@ TASK_TEST(parent_s_loop_goes_on)
         CHECK_INT(write(fds[1], "x", 1), 1);
         wait_until(&reader_called);
     }
-    raise(SIGUSR1);
+    rig_raise(loop, SIGUSR1);
     while (!*rig_notes)
         CHECK_INT(bide_sleep(0.001), 0);
     CHECK_NOTES("s");

@@ -1,0 +1,184 @@
+/*
+ * Blocking work in a simulation: it runs inline, at a moment that the seed decides, and is done at
+ * a later one.
+ *
+ * Invariant: jobs of a lane begin in the order of their submission, and no more are under way than
+ * the lane has workers.
+ */
+#include "engine/sim_world.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Not the machine's number of processors: a run must not depend on it. */
+enum { USER_WORKERS = 4, FILE_WORKERS = 4, RESOLVE_WORKERS = 8 };
+
+enum state {
+    QUEUED,    /* no worker is free */
+    STARTING,  /* a worker has it; run() is an event */
+    RUNNING,   /* inside run() */
+    ABANDONED, /* by its own run() */
+    FINISHED,  /* done() is an event */
+};
+
+struct entry {
+    struct bide__sim_event event;
+    struct bide__list node;  /* in the engine's jobs */
+    struct bide__list place; /* queued in its lane */
+    struct bide__sim *sim;
+    struct bide__job *job;
+    unsigned number;
+    enum bide__lane lane;
+    enum state state;
+    bool looks_up;
+};
+
+void bide__sim_jobs_init(struct bide__sim *sim, const struct bide__engine_opts *opts)
+{
+    static const unsigned n_workers[BIDE__LANE_COUNT] = {
+        [BIDE__LANE_USER] = USER_WORKERS,
+        [BIDE__LANE_FILE] = FILE_WORKERS,
+        [BIDE__LANE_RESOLVE] = RESOLVE_WORKERS,
+    };
+    bide__list_init(&sim->jobs);
+    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+        bide__list_init(&sim->lanes[i].queued);
+        sim->lanes[i].n_workers = n_workers[i];
+    }
+    if (opts->user_threads_max > 0)
+        sim->lanes[BIDE__LANE_USER].n_workers = opts->user_threads_max;
+}
+
+static struct bide__job *release(struct entry *entry)
+{
+    struct bide__job *job = entry->job;
+    bide__sim_event_remove(&entry->sim->queue, &entry->event);
+    bide__list_remove(&entry->node);
+    bide__list_remove(&entry->place);
+    free(entry);
+    return job;
+}
+
+static int run(struct bide__sim_event *event);
+
+static void start(struct entry *entry)
+{
+    entry->sim->lanes[entry->lane].n_busy++;
+    entry->state = STARTING;
+    entry->event.happen = run;
+    bide__sim_soon(entry->sim, &entry->event, entry->sim->shape.job_ns_max);
+}
+
+/* The worker of a job that needs it no more takes the next one. */
+static void free_worker(struct bide__sim_lane *lane)
+{
+    lane->n_busy--;
+    struct bide__list *place = bide__list_pop(&lane->queued);
+    if (place)
+        start(bide__container(place, struct entry, place));
+}
+
+static int finish(struct bide__sim_event *event)
+{
+    struct entry *entry = bide__container(event, struct entry, event);
+    bide__sim_note(entry->sim, "job done", entry->number, 0);
+    struct bide__job *job = release(entry);
+    job->done(job);
+    return 1;
+}
+
+static int run(struct bide__sim_event *event)
+{
+    struct entry *entry = bide__container(event, struct entry, event);
+    struct bide__sim *sim = entry->sim;
+    bide__sim_note(sim, "job runs", entry->number, 0);
+    entry->state = RUNNING;
+    if (entry->looks_up)
+        bide__sim_look_up(sim, bide__container(entry->job, struct bide__lookup, job));
+    else
+        entry->job->run(entry->job);
+    free_worker(&sim->lanes[entry->lane]);
+    if (entry->state == ABANDONED) {
+        struct bide__job *job = release(entry);
+        job->drop(job);
+        return 1;
+    }
+    entry->state = FINISHED;
+    event->happen = finish;
+    bide__sim_soon(sim, event, sim->shape.delay_ns_max);
+    return 1;
+}
+
+static int submit(struct bide__sim *sim, struct bide__job *job, enum bide__lane lane, bool looks_up)
+{
+    assert(job->done && job->drop);
+    struct entry *entry = malloc(sizeof *entry);
+    if (!entry)
+        return -ENOMEM;
+    *entry = (struct entry){.sim = sim,
+                            .job = job,
+                            .number = ++sim->n_objects,
+                            .lane = lane,
+                            .state = QUEUED,
+                            .looks_up = looks_up};
+    bide__list_init(&entry->place);
+    bide__list_append(&sim->jobs, &entry->node);
+    if (sim->lanes[lane].n_busy < sim->lanes[lane].n_workers)
+        start(entry);
+    else
+        bide__list_append(&sim->lanes[lane].queued, &entry->place);
+    return 0;
+}
+
+int bide__sim_job_submit(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane)
+{
+    assert(job->run);
+    return submit(bide__sim_of(engine), job, lane, false);
+}
+
+int bide__sim_lookup(struct bide__engine *engine, struct bide__lookup *lookup)
+{
+    return submit(bide__sim_of(engine), &lookup->job, BIDE__LANE_RESOLVE, true);
+}
+
+static void let_go(struct entry *entry)
+{
+    struct bide__sim_lane *lane = &entry->sim->lanes[entry->lane];
+    if (entry->state == RUNNING) {
+        entry->state = ABANDONED;
+        return;
+    }
+    bool has_worker = entry->state == STARTING;
+    struct bide__job *job = release(entry);
+    if (has_worker)
+        free_worker(lane);
+    job->drop(job);
+}
+
+void bide__sim_job_abandon(struct bide__engine *engine, struct bide__job *job)
+{
+    struct bide__sim *sim = bide__sim_of(engine);
+    bide__list_each(node, &sim->jobs)
+    {
+        struct entry *entry = bide__container(node, struct entry, node);
+        if (entry->job == job) {
+            let_go(entry);
+            return;
+        }
+    }
+    assert(false); /* abandoned twice, or after done() */
+}
+
+void bide__sim_jobs_drop(struct bide__sim *sim)
+{
+    struct bide__list *node;
+    while ((node = bide__list_first(&sim->jobs)))
+        let_go(bide__container(node, struct entry, node));
+}
+
+void bide__sim_jobs_forget(struct bide__sim *sim)
+{
+    struct bide__list *node;
+    while ((node = bide__list_first(&sim->jobs)))
+        release(bide__container(node, struct entry, node));
+}
