@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "sim_rig.h"
 #include "task_rig.h"
 
 static const bide_context_var colour = {"colour", "none"};
@@ -197,7 +198,7 @@ TASK_TEST(watchers_and_signal_handlers_have_it_too)
         while (!strstr(rig_notes, "watcher"))
             CHECK_INT(bide_sleep(0.001), 0);
         CHECK_NOTES("watcher ");
-        CHECK_INT(raise(SIGUSR1), 0);
+        rig_raise(bide_loop_current(), SIGUSR1);
         while (!strstr(rig_notes, "signal"))
             CHECK_INT(bide_sleep(0.001), 0);
         CHECK_NOTES("signal ");
