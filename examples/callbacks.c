@@ -1,11 +1,8 @@
-/* The event loop without tasks: callbacks soon and later, a watched pipe, a signal, and a loop that
- * is run by hand. */
+/* The event loop without tasks: callbacks soon, later and at a point in time, and one that is
+ * cancelled. */
 #include <bide.h>
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static int say(void *text)
 {
@@ -13,53 +10,44 @@ static int say(void *text)
     return 0;
 }
 
-static int read_pipe(void *data)
+static void drop(void *text)
 {
-    char text[32];
-    int *ends = data;
-    ssize_t n = read(ends[0], text, sizeof text);
-    printf("the pipe says: %.*s\n", (int)n, text);
-    bide_loop_remove_reader(bide_loop_current(), ends[0]);
-    raise(SIGUSR1);
+    printf("  (dropped: %s)\n", (const char *)text);
+}
+
+static int stop(void *loop)
+{
+    printf("stopping\n");
+    bide_loop_stop(loop);
     return 0;
 }
 
-static int on_signal(void *data)
+static int schedule(bide_loop *loop)
 {
-    (void)data;
-    printf("the signal ends the run with an error\n");
-    return bide_loop_stop_with(bide_loop_current(), -EINTR);
-}
-
-static int write_pipe(void *data)
-{
-    int *ends = data;
-    return write(ends[1], "hello", 5) == 5 ? 0 : -EIO;
+    bide_handle *never;
+    double now = bide_loop_time(loop);
+    int rc = bide_loop_call_at(loop, now + 0.02, stop, loop, NULL, NULL);
+    if (rc >= 0)
+        rc = bide_loop_call_later(loop, 0.01, say, "later", drop, NULL);
+    if (rc >= 0)
+        rc = bide_loop_call_soon(loop, say, "soon", NULL, NULL);
+    if (rc >= 0)
+        rc = bide_loop_call_soon(loop, say, "never", drop, &never);
+    if (rc < 0)
+        return rc;
+    bide_handle_cancel(never);
+    bide_handle_free(never);
+    return 0;
 }
 
 int main(void)
 {
     bide_loop *loop;
-    bide_handle *never;
-    int ends[2];
-    if (pipe(ends) < 0 || bide_loop_new(NULL, &loop) < 0)
+    if (bide_loop_new(NULL, &loop) < 0)
         return 1;
-    double now = bide_loop_time(loop);
-    bide_loop_call_at(loop, now + 0.02, write_pipe, ends, NULL, NULL);
-    bide_loop_call_later(loop, 0.01, say, "later", NULL, NULL);
-    bide_loop_call_soon(loop, say, "soon", NULL, NULL);
-    bide_loop_call_soon(loop, say, "never", NULL, &never);
-    bide_handle_cancel(never);
-    bide_handle_free(never);
-    bide_loop_add_reader(loop, ends[0], read_pipe, ends, NULL);
-    bide_loop_add_signal_handler(loop, SIGUSR1, on_signal, NULL, NULL);
-
-    printf("run_forever: %s\n", bide_strerror(bide_loop_run_forever(loop)));
-
-    bide_loop_call_soon(loop, say, "the loop is usable again", NULL, NULL);
-    bide_loop_stop(loop); /* before the run: exactly one turn */
-    printf("run_forever: %s\n", bide_strerror(bide_loop_run_forever(loop)));
-    close(ends[0]);
-    close(ends[1]);
-    return bide_loop_close(loop) < 0;
+    int rc = schedule(loop);
+    if (rc >= 0)
+        rc = bide_loop_run_forever(loop);
+    printf("the loop has ended: %s\n", bide_strerror(rc));
+    return bide_loop_close(loop) < 0 || rc < 0;
 }

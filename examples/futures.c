@@ -14,26 +14,47 @@ static void free_promise(void *promise)
     bide_promise_free(promise);
 }
 
-static void told(bide_future *future, void *data)
+/* Returns the future of a result that comes in a moment; NULL without memory. */
+static bide_future *make_request(void)
 {
-    int result;
-    (void)data;
-    if (bide_task_result(future, &result) == 0)
-        printf("the done callback sees %d\n", result);
+    bide_promise *promise;
+    bide_future *future;
+    if (bide_future_new(NULL, &promise, &future) < 0)
+        return NULL;
+    int rc = bide_loop_call_later(bide_loop_current(), 0.01, deliver, promise, free_promise, NULL);
+    if (rc < 0)
+        bide_promise_free(promise); /* and so the future is cancelled */
+    return future;
 }
 
 bide_async(amain)
 {
+    char text[80];
+    bide_future *future = make_request();
+    if (!future)
+        return 1;
+    int result;
+    printf("done? %s\n", bide_task_done(future) ? "yes" : "no");
+    printf("too early: %s\n", bide_strerror(bide_task_result(future, &result)));
+    int rc = bide_wait(&future, 1, BIDE_ALL_COMPLETED);
+    bide_task_print(future, text, sizeof text);
+    printf("done? %s: %s\n", rc == 1 ? "yes" : "no", text);
+    printf("awaited: %d\n", bide_await(future));
+
     bide_promise *promise;
-    bide_future *future;
-    int rc = bide_future_new(NULL, &promise, &future);
+    rc = bide_future_new(NULL, &promise, &future);
     if (rc < 0)
         return rc;
-    int result;
-    printf("too early: %s\n", bide_strerror(bide_task_result(future, &result)));
-    bide_task_add_done_callback(future, told, NULL, NULL);
-    bide_loop_call_later(bide_loop_current(), 0.01, deliver, promise, free_promise, NULL);
-    printf("awaited: %d\n", bide_await(future));
+    bide_promise_set(promise, 1, NULL);
+    printf("set twice: %s\n", bide_strerror(bide_promise_set(promise, 2, NULL)));
+    bide_promise_free(promise);
+    printf("the first one counts: %d\n", bide_await(future));
+
+    rc = bide_future_new(NULL, &promise, &future);
+    if (rc < 0)
+        return rc;
+    bide_promise_free(promise); /* nobody is left who could deliver */
+    printf("a broken promise: %s\n", bide_strerror(bide_await(future)));
     return 0;
 }
 

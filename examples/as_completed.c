@@ -1,0 +1,34 @@
+/* Results in the order in which the tasks end. */
+#include <bide.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { N = 3 };
+
+bide_async(fetch, (double, seconds), (int, status))
+{
+    int rc = bide_sleep(seconds);
+    return rc < 0 ? rc : status;
+}
+
+bide_async(amain)
+{
+    bide_task *tasks[N] = {
+        bide_spawn(fetch, 0.03, 200),
+        bide_spawn(fetch, 0.01, 404),
+        bide_spawn(fetch, 0.02, 302),
+    };
+    int i;
+    while ((i = bide_next_done(tasks, N)) >= 0) {
+        printf("task %d: status %d\n", i, bide_await(tasks[i]));
+        tasks[i] = NULL;
+    }
+    bide_cancel_join(tasks, N); /* if the loop ended early */
+    return i == -ENOENT ? 0 : i;
+}
+
+int main(void)
+{
+    return bide_run(amain);
+}
