@@ -14,6 +14,7 @@
 #include <bide/error.h>
 #include <bide/event.h>
 #include <bide/group.h>
+#include <bide/inspect.h>
 #include <bide/line.h>
 #include <bide/lock.h>
 #include <bide/loop.h>

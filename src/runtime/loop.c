@@ -50,10 +50,16 @@ static void loop_free(bide_loop *loop)
     bide__loop_unref(loop);
 }
 
+void bide__loop_free_unused(bide_loop *loop)
+{
+    if (loop->refs == 0 && loop->n_tasks_held == 0)
+        free(loop);
+}
+
 void bide__loop_unref(bide_loop *loop)
 {
-    if (--loop->refs == 0)
-        free(loop);
+    loop->refs--;
+    bide__loop_free_unused(loop);
 }
 
 static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)

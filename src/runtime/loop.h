@@ -70,8 +70,9 @@ struct bide_loop {
     size_t n_watchers;
     struct bide__signal_handler *signals;
 
-    size_t n_lingering; /* streams that flush in the background: closing waits for them */
-    size_t refs; /* owners of this structure: its user, and every task handle and callback handle */
+    size_t n_lingering;     /* streams that flush in the background: closing waits for them */
+    size_t n_tasks_held;    /* task handles; they keep this structure, as the following do */
+    size_t refs;            /* its other owners: its user, callback handles, streams, servers */
     uint64_t n_tasks_named; /* for Task-N */
     uint32_t n_tasks_ended; /* the order of their ends */
     bide_task *task_cache;  /* unused handles */
@@ -108,6 +109,8 @@ static inline bide_loop *bide__loop_ref(bide_loop *loop)
     return loop;
 }
 void bide__loop_unref(bide_loop *loop);
+/* Frees the structure when its last owner has gone. */
+void bide__loop_free_unused(bide_loop *loop);
 
 /* 0, or why the loop can take no registration: -EINVAL (no loop), -ESHUTDOWN. */
 int bide__loop_open(const bide_loop *loop);
@@ -135,5 +138,7 @@ struct bide__resource {
 void bide__handles_drop(bide_loop *loop);
 void bide__watchers_drop(bide_loop *loop);
 void bide__signals_drop(bide_loop *loop);
+
+size_t bide__signals_count(const bide_loop *loop);
 
 #endif

@@ -86,3 +86,12 @@ void bide__signals_drop(bide_loop *loop)
     while (loop->signals)
         bide_loop_remove_signal_handler(loop, loop->signals->signo);
 }
+
+size_t bide__signals_count(const bide_loop *loop)
+{
+    size_t n = 0;
+    for (const struct bide__signal_handler *handler = loop->signals; handler;
+         handler = handler->next)
+        n++;
+    return n;
+}

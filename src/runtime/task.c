@@ -24,11 +24,12 @@ bide_task *bide__task_new(bide_loop *loop, const struct bide_place *place)
         return NULL;
     }
     *task = (bide_task){
-        .loop = bide__loop_ref(loop),
+        .loop = loop,
         .place = place,
         .refs = 1,
         .number = ++loop->n_tasks_named,
     };
+    loop->n_tasks_held++;
     bide__list_init(&task->waiters);
     return task;
 }
@@ -49,7 +50,8 @@ void bide__task_unref(bide_task *task)
         loop->task_cache = task;
         loop->n_task_cache++;
     }
-    bide__loop_unref(loop);
+    loop->n_tasks_held--;
+    bide__loop_free_unused(loop);
 }
 
 void bide__task_finish(bide_task *task, int result)

@@ -1,8 +1,6 @@
 /* Checks: what they say when they fail, and how they end the test. */
 #include "test/runner.h"
 
-#include <bide/check.h>
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +16,14 @@ void bide_test_fail(const char *file, int line, const char *format, ...)
     fflush(stdout);
     fprintf(stderr, "%s:%d: %s\n", file, line, text);
     fflush(stderr);
+    bide__case_end();
     _exit(1);
 }
 
 void bide_test_skip(const char *reason)
 {
-    fprintf(stderr, "%s\n", reason);
+    bide__case_end();
+    fprintf(stderr, "%s\n", reason); /* the last line is what the summary shows */
     _exit(BIDE__TEST_EXIT_SKIPPED);
 }
 

@@ -2,8 +2,6 @@
 #include "base/watched.h"
 #include "test/runner.h"
 
-#include <bide/test.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static long long environment_number(const char *name, long long otherwise)
+long long bide__test_number(const char *name, long long otherwise)
 {
     const char *text = getenv(name);
     return text && *text ? strtoll(text, NULL, 0) : otherwise;
@@ -21,7 +19,7 @@ static long long environment_number(const char *name, long long otherwise)
 
 uint64_t bide_test_seed(void)
 {
-    return (uint64_t)environment_number("BIDE_TEST_SEED", 20261122);
+    return (uint64_t)bide__test_number("BIDE_TEST_SEED", 20261122);
 }
 
 uint64_t bide_test_random(uint64_t *state)
@@ -34,7 +32,7 @@ uint64_t bide_test_random(uint64_t *state)
 
 int bide_test_slowness(void)
 {
-    long long slow = environment_number("BIDE_TEST_SLOW", BIDE__SANITIZED ? 4 : 1);
+    long long slow = bide__test_number("BIDE_TEST_SLOW", BIDE__SANITIZED ? 4 : 1);
     return slow < 1 ? 1 : (int)slow;
 }
 
@@ -75,6 +73,7 @@ int bide_test_child(void (*body)(void *), void *argument, char *output, size_t s
     if (pid == 0) {
         struct rlimit no_core = {0, 0};
         setrlimit(RLIMIT_CORE, &no_core);
+        bide__case_forget();
         body(argument);
         exit(0);
     }

@@ -6,9 +6,8 @@
  */
 #include "test/runner.h"
 
-#include <bide/test.h>
-
 #include <errno.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +17,34 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECONDS_DEFAULT 30
+enum { SECONDS_DEFAULT = 30, SEEDS_DEFAULT = 100, NAME_MAX_BYTES = 256 };
+
 #define STATUS_TIMED_OUT (-1)
 
 static struct bide__test *tests;
 static struct bide__test **tests_end = &tests;
+static const char *program;
 
-void bide__test_add(struct bide__test *test, const char *name, void (*body)(void))
+/* One test, or one element of its array, under way. */
+struct run {
+    const struct bide__test *test;
+    const void *each;
+    char name[NAME_MAX_BYTES];
+    int seconds;
+    int output;
+    unsigned n_seeds; /* 0: it has none */
+    uint64_t first_seed;
+    unsigned nth_seed;
+};
+
+void bide__test_add(struct bide__test *test, const char *name, bide__test_body *body,
+                    const char *file, int line)
 {
     test->name = name;
+    test->place = (struct bide_place){name, file, "main", line};
     test->body = body;
-    if (test->opts.seconds <= 0)
-        test->opts.seconds = SECONDS_DEFAULT;
+    if (!test->array)
+        test->n = 1;
     *tests_end = test;
     tests_end = &test->next;
 }
@@ -55,26 +70,67 @@ static int wait_for_case(pid_t pid, int seconds)
     }
 }
 
-static int run_case(const struct bide__test *test, int seconds, int output)
+static void set_number(const char *name, uint64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    setenv(name, text, 1);
+}
+
+static uint64_t seed_of(const struct run *run)
+{
+    return run->n_seeds > 0 ? run->first_seed + run->nth_seed : 0;
+}
+
+/* The test in this process. */
+static void run_here(const struct run *run)
+{
+    if (run->n_seeds > 0) {
+        set_number("BIDE_TEST_SEED", seed_of(run));
+        set_number("BIDE_SEED", seed_of(run)); /* the engine's */
+    }
+    bide__case_run(run->test, run->each);
+}
+
+static int run_once(const struct run *run)
 {
     sigset_t child_ends;
     sigset_t before;
     sigemptyset(&child_ends);
     sigaddset(&child_ends, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child_ends, &before);
-    pid_t pid = bide__test_fork(output);
+    pid_t pid = bide__test_fork(run->output);
     if (pid == 0) {
         setpgid(0, 0);
         sigprocmask(SIG_SETMASK, &before, NULL);
-        test->body();
+        run_here(run);
         exit(0);
     }
     setpgid(pid, pid); /* both do it: whoever comes first */
-    int status = wait_for_case(pid, seconds);
-    kill(-pid, SIGKILL); /* the case, if it hangs, and what it left running */
+    int status = wait_for_case(pid, run->seconds);
+    bool timed_out = status == STATUS_TIMED_OUT;
+    if (timed_out) { /* it may say what it waits for */
+        kill(pid, SIGQUIT);
+        status = wait_for_case(pid, 1);
+    }
+    kill(-pid, SIGKILL); /* the test, if it hangs, and what it left running */
     if (status == STATUS_TIMED_OUT)
         waitpid(pid, NULL, 0);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    return timed_out ? STATUS_TIMED_OUT : status;
+}
+
+/* With each of its seeds in turn, until one fails or skips. */
+static int run_case(struct run *run)
+{
+    int status;
+    do {
+        if (ftruncate(run->output, 0) < 0 || lseek(run->output, 0, SEEK_SET) < 0) {
+            perror("test output");
+            exit(2);
+        }
+        status = run_once(run);
+    } while (status == 0 && ++run->nth_seed < run->n_seeds);
     return status;
 }
 
@@ -111,37 +167,80 @@ static void print_as_comment(int output)
         putchar('\n');
 }
 
-static bool report(const struct bide__test *test, int number, int status, int seconds, int output)
+static void print_seed(const struct run *run)
+{
+    const char *engine = getenv("BIDE_ENGINE");
+    if (run->n_seeds == 0)
+        return;
+    printf("# seed %u of %u; again with: ", run->nth_seed + 1, run->n_seeds);
+    if (!run->test->opts.engine && engine)
+        printf("BIDE_ENGINE=%s ", engine);
+    printf("BIDE_TEST_SEED=%llu %s %s\n", (unsigned long long)seed_of(run), program, run->name);
+}
+
+static bool report(const struct run *run, int number, int status)
 {
     bool skipped = status != STATUS_TIMED_OUT && WIFEXITED(status) &&
                    WEXITSTATUS(status) == BIDE__TEST_EXIT_SKIPPED;
     bool passed = status == 0 || skipped;
-    printf("%s %d - %s", passed ? "ok" : "not ok", number, test->name);
+    printf("%s %d - %s", passed ? "ok" : "not ok", number, run->name);
     if (skipped)
-        print_reason(output);
+        print_reason(run->output);
     putchar('\n');
     if (!passed) {
-        print_as_comment(output);
+        print_as_comment(run->output);
         if (status == STATUS_TIMED_OUT)
-            printf("# still running after %d s\n", seconds);
+            printf("# still running after %d s\n", run->seconds);
         else if (WIFSIGNALED(status))
             printf("# killed by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
         else
             printf("# exit status %d\n", WEXITSTATUS(status));
+        print_seed(run);
     }
     fflush(stdout);
     return passed;
 }
 
-static bool chosen(const struct bide__test *test, char **names)
+/* Whether a pattern is for the test, or for all of its array. */
+static bool chosen(const struct run *run, char **patterns)
 {
-    if (!*names)
+    if (!*patterns)
         return true;
-    for (; *names; names++) {
-        if (strcmp(*names, test->name) == 0)
+    for (; *patterns; patterns++)
+        if (fnmatch(*patterns, run->name, 0) == 0 || fnmatch(*patterns, run->test->name, 0) == 0)
             return true;
-    }
     return false;
+}
+
+/* Which seeds the test runs with: none, unless its engine is the simulated one. */
+static void choose_seeds(struct run *run)
+{
+    const struct bide_test_opts *opts = &run->test->opts;
+    const char *engine = opts->engine ? opts->engine : getenv("BIDE_ENGINE");
+    if (!engine || strcmp(engine, "sim") != 0)
+        return;
+    unsigned otherwise = opts->engine ? SEEDS_DEFAULT : 1; /* or every test would take so long */
+    long long n = bide__test_number("BIDE_TEST_SEEDS", opts->seeds ? opts->seeds : otherwise);
+    run->n_seeds = n < 1 ? 1 : (unsigned)n;
+    run->first_seed = opts->seed ? opts->seed : bide_test_seed();
+    if (getenv("BIDE_TEST_SEED")) {
+        run->first_seed = bide_test_seed();
+        run->n_seeds = 1;
+    }
+}
+
+static void run_init(struct run *run, const struct bide__test *test, size_t nth)
+{
+    *run = (struct run){.test = test};
+    run->seconds = (test->opts.seconds > 0 ? test->opts.seconds : SECONDS_DEFAULT) *
+                   bide_test_slowness();
+    if (test->array) {
+        run->each = (const char *)test->array + nth * test->element_size;
+        snprintf(run->name, sizeof run->name, "%s/%zu", test->name, nth);
+    } else {
+        snprintf(run->name, sizeof run->name, "%s", test->name);
+    }
+    choose_seeds(run);
 }
 
 /* The engine was asked for, and this kernel or container refuses it: nothing here could pass. */
@@ -153,42 +252,56 @@ static bool engine_is_missing(void)
     return syscall(SYS_io_uring_setup, 0, NULL) < 0 && (errno == ENOSYS || errno == EPERM);
 }
 
+enum mode { MODE_RUN, MODE_HERE, MODE_LIST };
+
+struct totals {
+    int run;
+    int failed;
+};
+
+static void run_test(struct run *run, enum mode mode, struct totals *totals)
+{
+    totals->run++;
+    if (mode == MODE_LIST) {
+        puts(run->name);
+    } else if (mode == MODE_HERE) {
+        run_here(run);
+    } else {
+        run->output = bide__test_output();
+        int status = run_case(run);
+        totals->failed += !report(run, totals->run, status);
+        close(run->output);
+    }
+}
+
 int bide_test_main(int argc, char **argv)
 {
-    (void)argc;
-    char **names = argv + 1;
-    bool here = *names && strcmp(*names, "--here") == 0;
-    bool list = *names && strcmp(*names, "--list") == 0;
-    names += here || list;
-    if (list) {
-        for (const struct bide__test *test = tests; test; test = test->next)
-            puts(test->name);
-        return 0;
-    }
-    if (engine_is_missing()) {
+    char **patterns = argv + (argc > 0);
+    enum mode mode = MODE_RUN;
+    struct totals totals = {0};
+    struct run run;
+    program = argc > 0 ? argv[0] : "";
+    if (*patterns && strcmp(*patterns, "--here") == 0)
+        mode = MODE_HERE;
+    else if (*patterns && strcmp(*patterns, "--list") == 0)
+        mode = MODE_LIST;
+    patterns += mode != MODE_RUN;
+    if (mode != MODE_LIST && engine_is_missing()) {
         puts("1..0 # SKIP io_uring is missing or forbidden on this machine");
         return 0;
     }
-    int run = 0;
-    int failed = 0;
     for (const struct bide__test *test = tests; test; test = test->next) {
-        if (!chosen(test, names))
-            continue;
-        run++;
-        if (here) {
-            test->body();
-            continue;
+        for (size_t i = 0; i < test->n; i++) {
+            run_init(&run, test, i);
+            if (chosen(&run, patterns))
+                run_test(&run, mode, &totals);
         }
-        int output = bide__test_output();
-        int seconds = test->opts.seconds * bide_test_slowness();
-        failed += !report(test, run, run_case(test, seconds, output), seconds, output);
-        close(output);
     }
-    if (run == 0) {
-        fprintf(stderr, "no such case\n");
+    if (totals.run == 0) {
+        fprintf(stderr, "no such test\n");
         return 2;
     }
-    if (!here)
-        printf("1..%d\n", run);
-    return failed > 0;
+    if (mode == MODE_RUN)
+        printf("1..%d\n", totals.run);
+    return totals.failed > 0;
 }

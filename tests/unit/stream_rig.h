@@ -39,24 +39,8 @@ static RIG_UNUSED int count_fds(void)
     return n;
 }
 
-/* A test whose body is the main task of a loop of its own. */
-#define STREAM_TEST(name) STREAM_TEST_SECONDS(name, 0)
-#define STREAM_TEST_SECONDS(name, seconds) \
-    static void in_task_##name(void); \
-    static bide_async(main_##name) \
-    { \
-        bide_loop_set_exception_handler(bide_loop_current(), rig_report, NULL); \
-        in_task_##name(); \
-        return 0; \
-    } \
-    BIDE_TEST_SECONDS(name, seconds) \
-    { \
-        int n_fds = count_fds(); \
-        CHECK_INT(bide_run_with(NULL, main_##name), 0); \
-        CHECK_INT(count_fds(), n_fds); \
-        rig_end(); \
-    } \
-    static void in_task_##name(void)
+#define STREAM_TEST TASK_TEST
+#define STREAM_TEST_SECONDS TASK_TEST_SECONDS
 
 /* The test's end of a connection. It never blocks the thread: the calls below give up turns. */
 

@@ -26,15 +26,8 @@
 
 #define RIG_UNUSED __attribute__((unused))
 
-enum { RIG_REPORTS_MAX = 16 };
-
 /* What happened so far, one letter or word after the other. */
 static char rig_notes[4096];
-static struct {
-    char texts[RIG_REPORTS_MAX][512];
-    unsigned n;
-    unsigned n_taken;
-} rig_reports;
 
 static RIG_UNUSED void note(const char *what)
 {
@@ -46,23 +39,19 @@ static RIG_UNUSED void note(const char *what)
 /* Compares what was noted since the last comparison. */
 #define CHECK_NOTES(expected) (CHECK_STR(rig_notes, expected), (void)(rig_notes[0] = '\0'))
 
-/* message|error|detail|task's name|coroutine|function that spawned it */
-static RIG_UNUSED void rig_report(bide_loop *loop, const struct bide_report *report, void *data)
-{
-    (void)loop;
-    (void)data;
-    CHECK(rig_reports.n < RIG_REPORTS_MAX);
-    const struct bide_place *place = report->place;
-    snprintf(rig_reports.texts[rig_reports.n++], sizeof *rig_reports.texts, "%s|%d|%s|%s|%s|%s",
-             report->message, report->error, report->detail ? report->detail : "",
-             report->task_name ? report->task_name : "", place ? place->coroutine : "",
-             place ? place->function : "");
-}
-
-/* The oldest report that was not taken; "" if there is none. */
+/* The oldest report that was not taken, as message|error|detail|task's name|coroutine|function that
+ * spawned it; "" if there is none. */
 static RIG_UNUSED const char *take_report(void)
 {
-    return rig_reports.n_taken < rig_reports.n ? rig_reports.texts[rig_reports.n_taken++] : "";
+    static char text[1024];
+    const struct bide_report *report = bide_test_take_report();
+    if (!report)
+        return "";
+    const struct bide_place *place = report->place;
+    snprintf(text, sizeof text, "%s|%d|%s|%s|%s|%s", report->message, report->error,
+             report->detail ? report->detail : "", report->task_name ? report->task_name : "",
+             place ? place->coroutine : "", place ? place->function : "");
+    return text;
 }
 
 static RIG_UNUSED void rig_end(void)
@@ -76,7 +65,7 @@ static RIG_UNUSED bide_loop *rig_loop_with(const struct bide_loop_opts *opts)
 {
     bide_loop *loop = NULL;
     CHECK_INT(bide_loop_new(opts, &loop), 0);
-    bide_loop_set_exception_handler(loop, rig_report, NULL);
+    bide_loop_set_exception_handler(loop, bide_test_catch_report, NULL);
     return loop;
 }
 
@@ -92,21 +81,8 @@ static RIG_UNUSED void rig_close(bide_loop *loop)
 }
 
 /* A test whose body is the main task of a loop of its own. */
-#define TASK_TEST(name) TASK_TEST_SECONDS(name, 0)
-#define TASK_TEST_SECONDS(name, seconds) \
-    static void in_task_##name(void); \
-    static bide_async(main_##name) \
-    { \
-        bide_loop_set_exception_handler(bide_loop_current(), rig_report, NULL); \
-        in_task_##name(); \
-        return 0; \
-    } \
-    BIDE_TEST_SECONDS(name, seconds) \
-    { \
-        CHECK_INT(bide_run_with(NULL, main_##name), 0); \
-        rig_end(); \
-    } \
-    static void in_task_##name(void)
+#define TASK_TEST BIDE_TEST_TASK
+#define TASK_TEST_SECONDS(name, limit_seconds) BIDE_TEST_TASK(name, .seconds = (limit_seconds))
 
 /* Coroutines that most tests need. */
 
@@ -137,10 +113,7 @@ static RIG_UNUSED bide_async(insists, (int, result))
     return bide_sleep(INFINITY) < 0 ? result : -1;
 }
 
-static RIG_UNUSED void turns(int n)
-{
-    for (int i = 0; i < n; i++)
-        CHECK_INT(bide_sleep(0), 0);
-}
+#define turns bide_test_turns
+#define rig_report bide_test_catch_report
 
 #endif

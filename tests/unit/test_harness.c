@@ -160,5 +160,5 @@ BIDE_TEST(the_runner_reports_hang_crash_failure_and_skip)
     CHECK_STR(output, "ok 1 - inner_skip # SKIP there is none\n1..1\n");
     CHECK_INT(judge("seeded_numbers_repeat", output, sizeof(output)), 0);
     CHECK_STR(output, "ok 1 - seeded_numbers_repeat\n1..1\n");
-    CHECK_INT(judge("no_such_case", output, sizeof(output)), 2);
+    CHECK_INT(judge("no_such_test", output, sizeof(output)), 2);
 }

@@ -130,6 +130,7 @@ TASK_TEST(parent_s_loop_goes_on)
     CHECK_INT(bide_handle_cancel(handle), 1);
     bide_handle_free(handle);
     CHECK_INT(bide_loop_remove_reader(loop, fds[0]), 1);
+    CHECK_INT(bide_loop_remove_signal_handler(loop, SIGUSR1), 1);
     bide_remote_unref(remote);
     close(fds[0]);
     close(fds[1]);

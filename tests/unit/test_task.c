@@ -214,7 +214,7 @@ TASK_TEST(printed_forms)
     bide_detach(task);
     check_form(NULL, "<Task NULL>");
     CHECK_INT(bide_task_set_name(bide_current_task(), "main"), 0);
-    check_form(bide_current_task(), "<Task running name='main' coro=main_printed_forms>");
+    check_form(bide_current_task(), "<Task running name='main' coro=printed_forms>");
 }
 
 TASK_TEST(printed_form_of_a_created_task)

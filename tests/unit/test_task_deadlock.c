@@ -104,7 +104,7 @@ TASK_TEST(circle_of_two)
     }
 }
 
-TASK_TEST(circle_closed_by_an_await)
+TASK_TEST(circle_closed_by_an_await, .leaves = BIDE_TEST_LEAVES_ALL)
 {
     for (enum how how = AWAIT; how < N_HOWS; how++) {
         if (how == CANCEL_JOIN)
@@ -135,7 +135,7 @@ static bide_async(shields, (bide_task **, task))
 }
 
 /* Another one waits for the parent, and then a child, or a child's child, for that one. */
-TASK_TEST(circle_around_an_open_group)
+TASK_TEST(circle_around_an_open_group, .leaves = BIDE_TEST_LEAVES_TASKS)
 {
     bide_group *group;
     CHECK_INT(bide_group_open(&group), 0);
@@ -151,7 +151,7 @@ static bide_async(waits_for_stranger, (bide_task **, stranger))
     return waits_in_group(bide_retain(*stranger));
 }
 
-TASK_TEST(circle_around_two_open_groups)
+TASK_TEST(circle_around_two_open_groups, .leaves = BIDE_TEST_LEAVES_ALL)
 {
     bide_group *group;
     bide_task *stranger;
@@ -227,7 +227,7 @@ TASK_TEST(circle_is_no_deadlock_if_one_is_done_or_does_not_wait)
 }
 
 /* Waits for what waits for many: must not take a time that grows with their square. */
-TASK_TEST(search_through_a_large_group)
+TASK_TEST(search_through_a_large_group, .leaves = BIDE_TEST_LEAVES_TASKS)
 {
     enum { N = 5000, WAITERS = 1000 };
     bide_group *group;

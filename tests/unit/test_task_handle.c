@@ -33,7 +33,7 @@ TASK_TEST(unread_failure_is_reported_when_the_last_handle_goes)
     CHECK_STR(take_report(), "");
     bide_detach(second);
     CHECK_STR(take_report(), UNREAD "|-5||t|returns|"
-                                    "in_task_unread_failure_is_reported_when_the_last_handle_goes");
+                                    "test_unread_failure_is_reported_when_the_last_handle_goes");
 }
 
 TASK_TEST(unread_failure_of_a_detached_task_is_reported_when_it_ends)
@@ -45,7 +45,7 @@ TASK_TEST(unread_failure_of_a_detached_task_is_reported_when_it_ends)
     turns(1);
     CHECK_STR(take_report(),
               UNREAD "|-32||t|returns_after|"
-                     "in_task_unread_failure_of_a_detached_task_is_reported_when_it_ends");
+                     "test_unread_failure_of_a_detached_task_is_reported_when_it_ends");
 }
 
 TASK_TEST(each_way_of_reading_counts)
@@ -80,7 +80,7 @@ TASK_TEST(looking_does_not_count_as_reading)
     CHECK(!bide_task_cancelled(task));
     CHECK_STR(bide_task_detail(task), "");
     bide_detach(task);
-    CHECK_STR(take_report(), UNREAD "|-5||t|returns|in_task_looking_does_not_count_as_reading");
+    CHECK_STR(take_report(), UNREAD "|-5||t|returns|test_looking_does_not_count_as_reading");
 }
 
 TASK_TEST(cancelled_task_is_no_failure)
