@@ -13,8 +13,10 @@
 #include <bide/context.h>
 #include <bide/error.h>
 #include <bide/event.h>
+#include <bide/generator.h>
 #include <bide/group.h>
 #include <bide/inspect.h>
+#include <bide/iterator.h>
 #include <bide/line.h>
 #include <bide/lock.h>
 #include <bide/loop.h>

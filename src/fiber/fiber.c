@@ -22,7 +22,6 @@
 
 /* What the first function on a fiber finds above its frame. */
 struct start {
-    struct bide__fiber *fiber;
     void (*entry)(void *);
     void *argument;
 };
@@ -30,6 +29,8 @@ struct start {
 /* Who switched last on this thread: whoever arrives learns where that stack lies, and a thread's
  * own has no other source. */
 static _Thread_local struct bide__fiber *left;
+/* And to whom: the structure that the stack was left through may be gone. */
+static _Thread_local struct bide__fiber *entered;
 
 /* Inline, because clang still tells thread sanitizer of each call and return, and it would see this
  * one's two ends in different fibers. */
@@ -38,6 +39,7 @@ UNINSTRUMENTED __attribute__((always_inline)) static inline void depart(struct b
                                                                         void **fake)
 {
     left = from;
+    entered = to;
 #if BIDE__ASAN
     __sanitizer_start_switch_fiber(fake, to->stack_low, to->stack_size);
 #else
@@ -45,23 +47,19 @@ UNINSTRUMENTED __attribute__((always_inline)) static inline void depart(struct b
 #endif
 #if BIDE__TSAN
     __tsan_switch_to_fiber(to->sanitizer_fiber, 0);
-#else
-    (void)to;
 #endif
 }
 
-UNINSTRUMENTED __attribute__((always_inline)) static inline void arrive(struct bide__fiber *self)
+UNINSTRUMENTED __attribute__((always_inline)) static inline void arrive(void)
 {
 #if BIDE__ASAN
     const void *low;
     size_t size;
-    __sanitizer_finish_switch_fiber(self->sanitizer_stack, &low, &size);
+    __sanitizer_finish_switch_fiber(entered->sanitizer_stack, &low, &size);
     if (!left->stack_low) {
         left->stack_low = low;
         left->stack_size = size;
     }
-#else
-    (void)self;
 #endif
 }
 
@@ -69,7 +67,7 @@ UNINSTRUMENTED void bide__fiber_switch(struct bide__fiber *from, struct bide__fi
 {
     depart(from, to, &from->sanitizer_stack);
     bide__switch(&from->sp, &to->sp);
-    arrive(from);
+    arrive();
 }
 
 UNINSTRUMENTED void bide__fiber_leave(struct bide__fiber *from, struct bide__fiber *to)
@@ -82,23 +80,22 @@ UNINSTRUMENTED void bide__fiber_leave(struct bide__fiber *from, struct bide__fib
 UNINSTRUMENTED static void start_watched(void *argument)
 {
     const struct start *start = argument;
-    arrive(start->fiber);
+    arrive();
     start->entry(start->argument);
 }
 
-static void *prepare(struct bide__fiber *fiber, void *top, void (*entry)(void *), void *argument)
+static void *prepare(void *top, void (*entry)(void *), void *argument)
 {
     uintptr_t place = ((uintptr_t)top - sizeof(struct start)) & ~(uintptr_t)15;
     struct start *start = (void *)place;
-    *start = (struct start){fiber, entry, argument};
+    *start = (struct start){entry, argument};
     return bide__switch_prepare(start, start_watched, start);
 }
 
 #else
 
-static void *prepare(struct bide__fiber *fiber, void *top, void (*entry)(void *), void *argument)
+static void *prepare(void *top, void (*entry)(void *), void *argument)
 {
-    (void)fiber;
     return bide__switch_prepare(top, entry, argument);
 }
 
@@ -126,7 +123,7 @@ void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*en
 #if BIDE__VALGRIND
     fiber->valgrind_id = VALGRIND_STACK_REGISTER(low, top);
 #endif
-    fiber->sp = prepare(fiber, top, entry, argument);
+    fiber->sp = prepare(top, entry, argument);
 }
 
 void bide__fiber_fini(struct bide__fiber *fiber)

@@ -31,14 +31,13 @@ struct bide__fiber {
     unsigned valgrind_id;
 };
 
-/* The calling thread's own stack as a fiber: what a loop switches from and back to. It needs no
- * fini. */
+/* The stack that runs now, the calling thread's own or one that somebody else describes, as what is
+ * switched from and back to. It needs no fini. */
 void bide__fiber_init_thread(struct bide__fiber *fiber);
 
 /*
  * Makes a fiber that will call entry(argument) on the stack [low, top) at the first switch to it.
- * `top` need not be aligned. Frames start just below `top`; backtraces end at the entry. `fiber`
- * stays where it is until the fini.
+ * `top` need not be aligned. Frames start just below `top`; backtraces end at the entry.
  */
 void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*entry)(void *),
                       void *argument);
@@ -46,6 +45,34 @@ void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*en
 /* Releases what the sanitizers and valgrind hold for a fiber that is not running and never will
  * again. */
 void bide__fiber_fini(struct bide__fiber *fiber);
+
+/*
+ * Where a fiber is left from need not be where it was entered through: a generator is entered
+ * through its own structure and left through that of the task that it runs in, when that waits. The
+ * latter is to describe, for the sanitizers, the stack that the task stands on now; nothing to do
+ * without them.
+ */
+static inline void bide__fiber_describe(struct bide__fiber *fiber, const struct bide__fiber *as)
+{
+#if BIDE__SANITIZED
+    fiber->stack_low = as->stack_low;
+    fiber->stack_size = as->stack_size;
+    fiber->sanitizer_fiber = as->sanitizer_fiber;
+#else
+    (void)fiber;
+    (void)as;
+#endif
+}
+
+/* bide__fiber_init_thread() where only the sanitizers need it. */
+static inline void bide__fiber_describe_here(struct bide__fiber *fiber)
+{
+#if BIDE__SANITIZED
+    bide__fiber_init_thread(fiber);
+#else
+    (void)fiber;
+#endif
+}
 
 #if BIDE__SANITIZED
 

@@ -5,6 +5,7 @@
 #include "runtime/coro.h"
 
 #include "fiber/overflow.h"
+#include "runtime/generator.h"
 #include "runtime/group.h"
 #include "runtime/report.h"
 
@@ -29,16 +30,21 @@ static const char *decimal(int number, char *buffer, size_t size)
     return digit;
 }
 
-static size_t describe_overflow(const void *address, char *buffer, size_t size)
+static size_t put_words(char *buffer, size_t size, size_t length, const char *const *parts,
+                        size_t n_parts)
 {
-    struct bide__coro *coro = bide__coro_current();
-    if (!coro || !bide__stack_guards(coro->stack, address))
-        return 0;
+    for (size_t i = 0; i < n_parts; i++)
+        for (const char *c = parts[i]; *c && length < size; c++)
+            buffer[length++] = *c;
+    return length;
+}
+
+static size_t describe_task(const struct bide__coro *coro, char *buffer, size_t size, size_t length)
+{
     const struct bide_place *place = coro->task->place;
     char digits[16];
     const char *line = decimal(place->line, digits, sizeof digits);
     const char *parts[] = {
-        "bide: stack overflow in task ",
         coro->task->name ? coro->task->name : "(unnamed)",
         ", coroutine ",
         place->coroutine,
@@ -49,11 +55,43 @@ static size_t describe_overflow(const void *address, char *buffer, size_t size)
         " in ",
         place->function,
     };
+    return put_words(buffer, size, length, parts, sizeof parts / sizeof *parts);
+}
+
+static size_t describe_generator(const struct bide_place *place, char *buffer, size_t size)
+{
+    char digits[16];
+    const char *line = decimal(place->line, digits, sizeof digits);
+    const char *parts[] = {
+        "bide: stack overflow in generator ",
+        place->coroutine,
+        ", made at ",
+        place->file,
+        ":",
+        line,
+        " in ",
+        place->function,
+    };
+    return put_words(buffer, size, 0, parts, sizeof parts / sizeof *parts);
+}
+
+static size_t describe_overflow(const void *address, char *buffer, size_t size)
+{
+    static const char *const in_task[] = {"bide: stack overflow in task "};
+    static const char *const of_task[] = {", in task "};
+    const struct bide__coro *coro = bide__coro_current();
+    const struct bide__generator *generator = coro ? coro->generator : bide__generator_here;
     size_t length = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (const char *c = parts[i]; *c && length < size; c++)
-            buffer[length++] = *c;
-    return length;
+    if (generator) {
+        if (!bide__stack_guards(generator->stack, address))
+            return 0;
+        length = describe_generator(generator->place, buffer, size);
+        return coro ? describe_task(coro, buffer, size, put_words(buffer, size, length, of_task, 1))
+                    : length;
+    }
+    if (!coro || !bide__stack_guards(coro->stack, address))
+        return 0;
+    return describe_task(coro, buffer, size, put_words(buffer, size, length, in_task, 1));
 }
 
 void bide__coro_free(struct bide__coro *coro)
@@ -140,19 +178,31 @@ static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
     task->refs++;
 }
 
-/* Loops of this thread that have or had tasks: one alternate stack serves them all. */
+/* Loops of this thread that have or had tasks, and one for its generators without a loop: one
+ * alternate stack serves them all. */
 static _Thread_local unsigned n_armed;
+
+int bide__coro_arm_thread(void)
+{
+    int rc = bide__overflow_arm(describe_overflow);
+    if (rc == 0)
+        n_armed++;
+    return rc;
+}
+
+void bide__coro_disarm_thread(void)
+{
+    if (--n_armed == 0)
+        bide__overflow_disarm();
+}
 
 int bide__coro_arm(bide_loop *loop)
 {
     if (loop->stacks_armed)
         return 0;
-    int rc = bide__overflow_arm(describe_overflow);
-    if (rc < 0)
-        return rc;
-    loop->stacks_armed = true;
-    n_armed++;
-    return 0;
+    int rc = bide__coro_arm_thread();
+    loop->stacks_armed = rc == 0;
+    return rc;
 }
 
 void bide__coro_disarm(bide_loop *loop)
@@ -160,8 +210,7 @@ void bide__coro_disarm(bide_loop *loop)
     if (!loop->stacks_armed)
         return;
     loop->stacks_armed = false;
-    if (--n_armed == 0)
-        bide__overflow_disarm();
+    bide__coro_disarm_thread();
 }
 
 struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *place,
@@ -242,13 +291,13 @@ static void pause_over(struct bide__timer *timer)
 
 static const struct bide__wait_kind pause_wait = {.name = "pause: ignores its cancel"};
 
-void bide__refuse(struct bide__coro *coro)
+void bide__slow_down(struct bide__coro *coro, const char *words)
 {
     if (coro->n_refused < UINT16_MAX)
         coro->n_refused++;
     if (coro->n_refused >= REFUSED_IS_SPINNING) {
         if (!coro->spinning)
-            bide__report_task(coro->task, "task goes on in spite of being cancelled", 0);
+            bide__report_task(coro->task, words, 0);
         coro->spinning = true;
         uint16_t n_refused = coro->n_refused;
         coro->timer.expired = pause_over;
@@ -259,6 +308,11 @@ void bide__refuse(struct bide__coro *coro)
     } else if (coro->n_refused >= REFUSED_GIVES_TURN) {
         bide__give_turn(coro);
     }
+}
+
+void bide__refuse(struct bide__coro *coro)
+{
+    bide__slow_down(coro, "task goes on in spite of being cancelled");
     if (coro->deliver) /* else it was taken back meanwhile */
         deliver(coro);
 }

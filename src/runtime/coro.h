@@ -62,6 +62,8 @@ struct bide__in_line {
     void *item; /* where what is given goes, or what is taken lies: off the waiting task's stack */
 };
 
+struct bide__generator;
+
 struct bide__coro {
     struct bide__ready ready;
     bide_loop *loop;
@@ -87,13 +89,14 @@ struct bide__coro {
     struct bide__coro *walk_next;
     struct bide__coro *interrupt_next;
     bide_group *group;
+    struct bide__generator *generator; /* the innermost whose body it is inside of */
     char *cancel_message;
     struct bide__values *values; /* the context variables */
     const struct bide_awaitable *awaited;
     void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
-    struct bide__fiber fiber;
-    struct bide__list node;         /* in the loop's tasks */
-    struct bide__list sibling;      /* in the group's children */
+    struct bide__fiber fiber;               /* of the stack that it stands on */
+    struct bide__list node;                 /* in the loop's tasks */
+    struct bide__list sibling;              /* in the group's children */
     union {                         /* both begin with the node, and are used one at a time */
         struct bide__waiter waiter; /* awaiting one task; its node, queueing for a stream */
         struct bide__in_line in_line;
@@ -184,6 +187,9 @@ void bide__give_turn(struct bide__coro *coro);
 /* The running task's suspending call fails because something pending is visible: -ECANCELED, after
  * slowing down code that ignores it. */
 void bide__refuse(struct bide__coro *coro);
+/* One more call in a row fails: makes the task, if it goes on all the same, give up turns and then
+ * pause, and reports it with these words. */
+void bide__slow_down(struct bide__coro *coro, const char *words);
 
 /*
  * Every suspending call begins with this, before any effect: 0 and the current task; -BIDE_ENOTASK;
@@ -239,6 +245,9 @@ struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *plac
  */
 int bide__coro_arm(bide_loop *loop);
 void bide__coro_disarm(bide_loop *loop);
+/* The same for the stacks of generators that run on this thread without a loop. */
+int bide__coro_arm_thread(void);
+void bide__coro_disarm_thread(void);
 /* Schedules the first step. */
 void bide__coro_start(struct bide__coro *coro);
 /* What the ready queue runs for a task. */

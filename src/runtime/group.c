@@ -169,7 +169,7 @@ size_t bide_group_size(const bide_group *group)
 int bide_group_close(bide_group *group, int rc)
 {
     struct bide__coro *coro;
-    if (!group)
+    if (!group || !group->scope.coro)
         return -EINVAL;
     int joined = bide__join(&coro);
     if (joined < 0)
@@ -206,7 +206,7 @@ void *bide__group_launch(bide_group *group, const struct bide__launch *launch)
     group->spawn_error = group->stopped || group->abandoned ? -BIDE_EGROUP : -ENOMEM;
     if (group->spawn_error != -ENOMEM)
         return NULL;
-    struct bide__coro *coro = bide__launch_coro(group->scope.coro->loop, launch);
+    struct bide__coro *coro = bide__launch_coro(group->scope.loop, launch);
     if (!coro)
         return NULL;
     coro->group = group;

@@ -5,6 +5,7 @@
 #include "runtime/inspect.h"
 
 #include "runtime/coro.h"
+#include "runtime/generator.h"
 #include "runtime/report.h"
 
 #include <execinfo.h>
@@ -21,14 +22,35 @@ static void probe_backtrace(struct bide__coro *coro)
     backtrace_symbols_fd(frames, n, STDERR_FILENO);
 }
 
-/* Only for a task that has begun and has room for the unwinder's frames. */
+/* For the unwinder's frames. */
+static bool has_room(const char *sp, struct bide__stack stack)
+{
+    return sp >= stack.low && sp - stack.low >= PROBE_STACK_BYTES;
+}
+
+static struct bide__stack stack_of(const struct bide__coro *coro,
+                                   const struct bide__generator *generator)
+{
+    return generator ? generator->stack : coro->stack;
+}
+
+/* Only for a task that has begun. Inside generators: the innermost body's frames first, and in the
+ * end those of the task itself. */
 static void print_backtrace(struct bide__coro *coro)
 {
-    const char *sp = coro->fiber.sp;
-    if (!coro->begun || sp < coro->stack.low || sp - coro->stack.low < PROBE_STACK_BYTES)
+    if (!coro->begun)
         return;
-    coro->probe = probe_backtrace;
-    bide__fiber_switch(&coro->loop->fiber, &coro->fiber);
+    if (has_room(coro->fiber.sp, stack_of(coro, coro->generator))) {
+        coro->probe = probe_backtrace;
+        bide__fiber_switch(&coro->loop->fiber, &coro->fiber);
+    }
+    for (struct bide__generator *at = coro->generator; at; at = at->outer) {
+        if (!has_room(at->consumer.sp, stack_of(coro, at->outer)))
+            continue;
+        coro->probe = probe_backtrace;
+        at->step = BIDE__STEP_PROBE;
+        bide__fiber_switch(&coro->loop->fiber, &at->consumer);
+    }
 }
 
 static const char *wait_name(const struct bide__coro *coro)

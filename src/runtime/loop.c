@@ -96,6 +96,7 @@ int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret_loop)
     bide__list_init(&loop->promises);
     bide__list_init(&loop->handles);
     bide__list_init(&loop->resources);
+    bide__list_init(&loop->generators);
     bide__fiber_init_thread(&loop->fiber);
     int rc = loop_parts(loop, opts);
     if (rc < 0) {
@@ -294,6 +295,7 @@ int bide_loop_close(bide_loop *loop)
     if (rc < 0)
         return rc;
     bide__close_tasks(loop);
+    bide__close_generators(loop);
     bide__close_rest(loop);
     bide__loop_leave(loop);
     bide__coro_disarm(loop);

@@ -66,6 +66,7 @@ struct bide_loop {
     struct bide__list promises;      /* struct bide_promise */
     struct bide__list handles;       /* struct bide_handle */
     struct bide__list resources;     /* struct bide__resource */
+    struct bide__list generators;    /* struct bide__generator: begun and not ended */
     struct bide__watcher **watchers; /* by descriptor */
     size_t n_watchers;
     struct bide__signal_handler *signals;

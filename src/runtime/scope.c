@@ -3,7 +3,7 @@
  *
  * A scope that only an expression uses (bide_within, bide_shielded) or that bide_timeout_begin()
  * hands out lies in the task's control block while one of its two places is free, otherwise on the
- * heap.
+ * heap; always there if a generator's body opens it, which may go on in another task.
  */
 #include "runtime/scope.h"
 
@@ -73,6 +73,7 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
                       enum bide__scope_kind kind)
 {
     scope->coro = coro;
+    scope->loop = coro->loop;
     scope->kind = (uint8_t)kind;
     scope->pending = false;
     scope->delivered = false;
@@ -86,7 +87,7 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
 
 static void scope_release(struct bide__scope *scope)
 {
-    bide__timer_cancel(scope->coro->loop->timers, &scope->timer);
+    bide__timer_cancel(scope->loop->timers, &scope->timer);
     if (scope->taken)
         scope->taken = false;
     else
@@ -96,14 +97,15 @@ static void scope_release(struct bide__scope *scope)
 static void unlink_scope(struct bide__scope **link)
 {
     struct bide__scope *scope = *link;
-    scope->coro->n_groups -= scope->kind == BIDE__SCOPE_GROUP;
+    if (scope->coro)
+        scope->coro->n_groups -= scope->kind == BIDE__SCOPE_GROUP;
     *link = scope->outer;
 }
 
 static void scope_abandon(struct bide__scope **link)
 {
     struct bide__scope *scope = *link;
-    if (!scope->coro->loop->closing) /* then it is not the task's fault */
+    if (scope->coro && !scope->loop->closing) /* then it is not the task's fault */
         bide__report_task(scope->coro->task, "scope was left open", 0);
     unlink_scope(link);
     if (scope->kind == BIDE__SCOPE_GROUP)
@@ -133,6 +135,60 @@ void bide__scope_pop_all(struct bide__coro *coro)
         scope_abandon(&coro->scope);
 }
 
+/* Whether `base` is on the task's stack: a generator's body may have ended what it does not own. */
+static bool is_open(const struct bide__coro *coro, const struct bide__scope *base)
+{
+    const struct bide__scope *at = coro->scope;
+    while (at && at != base)
+        at = at->outer;
+    return at;
+}
+
+void bide__scope_pop_to(struct bide__coro *coro, struct bide__scope *base)
+{
+    if (coro->scope == base || !is_open(coro, base))
+        return;
+    while (coro->scope != base)
+        scope_abandon(&coro->scope);
+    bide__scope_refresh(coro);
+}
+
+struct bide__scope *bide__scope_cut(struct bide__coro *coro, struct bide__scope *base)
+{
+    struct bide__scope *innermost = coro->scope;
+    if (innermost == base || !is_open(coro, base))
+        return NULL;
+    struct bide__scope **link = &coro->scope;
+    while (*link != base) {
+        struct bide__scope *scope = *link;
+        coro->n_groups -= scope->kind == BIDE__SCOPE_GROUP;
+        scope->coro = NULL;
+        link = &scope->outer;
+    }
+    *link = NULL;
+    coro->scope = base;
+    bide__scope_refresh(coro);
+    return innermost;
+}
+
+void bide__scope_graft(struct bide__coro *coro, struct bide__scope *innermost)
+{
+    struct bide__scope **link = &innermost;
+    for (; *link; link = &(*link)->outer) {
+        (*link)->coro = coro;
+        coro->n_groups += (*link)->kind == BIDE__SCOPE_GROUP;
+    }
+    *link = coro->scope;
+    coro->scope = innermost;
+    bide__scope_refresh(coro);
+}
+
+void bide__scope_drop(struct bide__scope *innermost)
+{
+    while (innermost)
+        scope_abandon(&innermost);
+}
+
 /* From inside: no shield stands between. */
 static bool is_visible(const struct bide__scope *scope)
 {
@@ -148,6 +204,8 @@ static bool is_visible(const struct bide__scope *scope)
 void bide__scope_demand(struct bide__scope *scope)
 {
     scope->pending = true;
+    if (!scope->coro)
+        return;
     bide__scope_refresh(scope->coro);
     if (is_visible(scope))
         bide__interrupt(scope->coro);
@@ -161,7 +219,7 @@ static void scope_expired(struct bide__timer *timer)
 /* Whether the scope has passed its limit decides itself at once if the moment lies in the past. */
 static void scope_set_deadline(struct bide__scope *scope, int64_t now_ns, int64_t deadline_ns)
 {
-    struct bide__timers *timers = scope->coro->loop->timers;
+    struct bide__timers *timers = scope->loop->timers;
     bide__timer_cancel(timers, &scope->timer);
     scope->deadline_ns = deadline_ns;
     if (deadline_ns == BIDE__NEVER)
@@ -174,7 +232,8 @@ static void scope_set_deadline(struct bide__scope *scope, int64_t now_ns, int64_
 
 static struct bide__scope *scope_take(struct bide__coro *coro)
 {
-    for (size_t i = 0; i < sizeof coro->scopes / sizeof *coro->scopes; i++) {
+    size_t n = coro->generator ? 0 : sizeof coro->scopes / sizeof *coro->scopes;
+    for (size_t i = 0; i < n; i++) {
         if (!coro->scopes[i].taken) {
             coro->scopes[i].taken = true;
             return &coro->scopes[i];
@@ -266,7 +325,7 @@ int bide_timeout_move(bide_timeout *timeout, double deadline)
         return -EINVAL;
     if (timeout->scope.pending)
         return -EALREADY;
-    scope_set_deadline(&timeout->scope, bide__loop_now_ns(timeout->scope.coro->loop),
+    scope_set_deadline(&timeout->scope, bide__loop_now_ns(timeout->scope.loop),
                        bide__seconds_to_ns(deadline));
     return 0;
 }
@@ -283,5 +342,5 @@ bool bide_timeout_expired(const bide_timeout *timeout)
 
 int bide_timeout_end(bide_timeout *timeout, int rc)
 {
-    return timeout ? scope_end(&timeout->scope, rc) : -EINVAL;
+    return timeout && timeout->scope.coro ? scope_end(&timeout->scope, rc) : -EINVAL;
 }

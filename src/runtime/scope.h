@@ -5,6 +5,8 @@
  * Invariants
  *  - Scopes close in reverse order, by the task that opened them; only the scopes of expressions
  * may outlast what was opened before them.
+ *  - What a generator's body opened is on the stack of the task that is inside the body. Between
+ * two steps it is cut off: it belongs to no task then, and may become pending all the same.
  *  - `pending` is what asks for the end; it is visible from inside out to the nearest shield, whose
  * own limit counts still.
  *  - `delivered` is set once a pending, visible scope has made a suspending call fail or was handed
@@ -15,6 +17,8 @@
 #define BIDE_RUNTIME_SCOPE_H
 
 #include "runtime/timer.h"
+
+#include <bide/loop.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +34,8 @@ enum bide__scope_kind {
 
 struct bide__scope {
     struct bide__scope *outer;
-    struct bide__coro *coro;
+    struct bide__coro *coro; /* NULL while it is cut off */
+    bide_loop *loop;
     uint8_t kind; /* enum bide__scope_kind */
     bool pending;
     bool delivered;
@@ -50,6 +55,16 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
 void bide__scope_pop(struct bide__scope *scope);
 /* The task has ended: whatever it left open. */
 void bide__scope_pop_all(struct bide__coro *coro);
+
+/* Ends and reports what is open inside of `base`. */
+void bide__scope_pop_to(struct bide__coro *coro, struct bide__scope *base);
+
+/* Cuts off what is open inside of `base`. Returns the innermost one; NULL if there is none. */
+struct bide__scope *bide__scope_cut(struct bide__coro *coro, struct bide__scope *base);
+/* Puts what was cut off on top of the task's stack. */
+void bide__scope_graft(struct bide__coro *coro, struct bide__scope *innermost);
+/* Ends what was cut off and will not be put back. */
+void bide__scope_drop(struct bide__scope *innermost);
 
 /* Makes the scope ask for the end of what is inside; interrupts the task if that is visible where
  * it waits. */

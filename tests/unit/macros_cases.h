@@ -1,7 +1,7 @@
 /*
- * Every form of the macros that define and start coroutines, and of typed queues, in the common
- * part of C and C++. To be included once by a file that defines MACROS_MAIN, the function that
- * tries them all: it returns 0, or the line of the first that went wrong.
+ * Every form of the macros that define and start coroutines and generators, and of typed queues, in
+ * the common part of C and C++. To be included once by a file that defines MACROS_MAIN, the
+ * function that tries them all: it returns 0, or the line of the first that went wrong.
  */
 #include "macros_shared.h"
 
@@ -284,6 +284,69 @@ static bide_async(macros_try_scoped)
     return 0;
 }
 
+static bide_generator(int, gives_0)
+{
+    return bide_yield(100);
+}
+
+static bide_generator(struct macros_point, gives_2, (int, x), (int, y))
+{
+    struct macros_point point = {x, y};
+    int rc = bide_yield(point);
+    if (rc < 0)
+        return rc;
+    point.x++;
+    return bide_yield(point);
+}
+
+static bide_generator(double, gives_12, (int, a), (int, b), (int, c), (int, d), (int, e), (int, f),
+                      (int, g), (int, h), (int, i), (int, j), (int, k), (int, l))
+{
+    return bide_yield(takes_12(a, b, c, d, e, f, g, h, i, j, k, l));
+}
+
+static int macros_leave_early(int *rc)
+{
+    bide_for (int, value, *rc, bide_iterate(gives_0))
+        return value;
+    return -1;
+}
+
+static int macros_try_generators(void)
+{
+    struct bide_generator_opts opts;
+    int n = 0;
+    int rc;
+    memset(&opts, 0, sizeof opts);
+    opts.stack_size = 128 * 1024;
+    bide_for (int, value, rc, bide_iterate(gives_0))
+        n += value;
+    TRY(rc == 0 && n == 100);
+    bide_for (struct macros_point, point, rc, bide_iterate_with(&opts, gives_2, 3, 4)) {
+        if (point.x == 3)
+            continue;
+        n += point.x;
+        bide_for (int, value, rc, bide_iterate_with(NULL, gives_0))
+            n += value;
+        break;
+    }
+    TRY(rc == 0 && n == 204);
+    bide_for (double, value, rc, bide_iterate(gives_12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12))
+        n += (int)value;
+    TRY(rc == 0 && n == 854);
+    bide_for (int, value, rc, bide_iterate(shared_none_values))
+        n += value;
+    bide_for (const char *, text, rc, bide_iterate(shared_values, "abc", 3))
+        n += (int)strlen(text);
+    TRY(rc == 0 && n == 865);
+    TRY(macros_leave_early(&rc) == 100 && rc == 0);
+    bide_iterator *it = bide_iterate(gives_0);
+    TRY(bide_next(it, &n) == 1 && n == 100);
+    TRY(bide_next(it, &n) == 0);
+    TRY(bide_iterator_close(it) == 0);
+    return 0;
+}
+
 int MACROS_MAIN(void);
 int MACROS_MAIN(void)
 {
@@ -296,6 +359,8 @@ int MACROS_MAIN(void)
         rc = bide_run_with(NULL, macros_try_scoped);
     if (rc == 0)
         rc = bide_run_with(NULL, macros_try_queues);
+    if (rc == 0)
+        rc = macros_try_generators();
     if (rc < 0)
         return -rc;
     TRY(bide_run(takes_0) == 100);

@@ -1,4 +1,4 @@
-/* Coroutines that are declared in a header and defined as plain functions in another file. */
+/* Coroutines and generators that are declared in a header and defined in another file. */
 #ifndef BIDE_TEST_MACROS_SHARED_H
 #define BIDE_TEST_MACROS_SHARED_H
 
@@ -10,6 +10,8 @@ extern "C" {
 
 bide_async_declare(shared_none);
 bide_async_declare(shared_two, (int, first), (const char *, second));
+bide_generator_declare(int, shared_none_values);
+bide_generator_declare(const char *, shared_values, (const char *, first), (int, n));
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 /*
- * Scenario: every form of the macros that define and start coroutines, with 0 to 12 parameters, and
- * of those for typed queues, as gnu11, gnu17 and C++. Claim: each compiles without a warning, hands
- * every argument over and evaluates it once.
+ * Scenario: every form of the macros that define and start coroutines and generators, with 0 to 12
+ * parameters, and of those for typed queues, as gnu11, gnu17 and C++. Claim: each compiles without
+ * a warning, hands every argument over and evaluates it once.
  */
 #define MACROS_MAIN macros_gnu17
 #include "macros_cases.h"

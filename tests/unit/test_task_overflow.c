@@ -1,9 +1,11 @@
 /*
  * Scenario: tasks that overflow their stacks, on the first and the second loop of a thread, and on
- * a thread other than the one that made them. Claim: the process dies of the fault, and not without
- * having told which task it was and where it was spawned. (Sanitizers have handlers of their own,
- * which are left alone: then only the death is looked at.)
+ * a thread other than the one that made them; and generators, in tasks and without any. Claim: the
+ * process dies of the fault, and not without having told which task or generator it was and where
+ * that was made. (Sanitizers have handlers of their own, which are left alone: then only the death
+ * is looked at.)
  */
+#include <bide/generator.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -19,7 +21,7 @@ static bide_async(recurses, (int, depth))
     return below + frame[0];
 }
 
-static void check_report(void (*body)(void *))
+static void check_words(void (*body)(void *), const char *words, const char *more)
 {
     char output[8192];
     int status = test_child(body, NULL, output, sizeof output);
@@ -28,8 +30,14 @@ static void check_report(void (*body)(void *))
         return;
     CHECK(WIFSIGNALED(status));
     CHECK_INT(WTERMSIG(status), SIGSEGV);
-    CHECK_CONTAINS(output, "bide: stack overflow in task deep, coroutine recurses, spawned at ");
-    CHECK_CONTAINS(output, " in spawns_on\n");
+    CHECK_CONTAINS(output, words);
+    CHECK_CONTAINS(strstr(output, words), more);
+}
+
+static void check_report(void (*body)(void *))
+{
+    check_words(body, "bide: stack overflow in task deep, coroutine recurses, spawned at ",
+                " in spawns_on\n");
 }
 
 static bide_task *spawns_on(bide_loop *loop)
@@ -116,4 +124,48 @@ BIDE_TEST(alternate_stack_goes_with_the_last_loop_that_had_tasks)
     CHECK(has_alternate_stack());
     rig_close(second);
     CHECK_INT(has_alternate_stack(), before);
+}
+
+static bide_generator(int, generates_deeply)
+{
+    return recurses(0);
+}
+
+static int asks_deep_generator(void *unused)
+{
+    (void)unused;
+    int value;
+    bide_iterator *it = bide_iterate(generates_deeply);
+    return bide_next(it, &value);
+}
+
+static void overflows_in_a_generator(void *unused)
+{
+    asks_deep_generator(unused);
+}
+
+static bide_async(main_spawns_asking)
+{
+    struct bide_task_opts opts = {.name = "asking"};
+    return bide_await(bide_spawn_fn_with(&opts, asks_deep_generator, NULL));
+}
+
+static void overflows_in_a_tasks_generator(void *unused)
+{
+    (void)unused;
+    bide_run_with(NULL, main_spawns_asking);
+}
+
+BIDE_TEST(generator_without_a_loop)
+{
+    check_words(overflows_in_a_generator,
+                "bide: stack overflow in generator generates_deeply, made at ",
+                " in asks_deep_generator\n");
+}
+
+BIDE_TEST(generator_in_a_task)
+{
+    check_words(overflows_in_a_tasks_generator,
+                "bide: stack overflow in generator generates_deeply, made at ",
+                ", in task asking, coroutine asks_deep_generator, spawned at ");
 }

@@ -1,0 +1,115 @@
+/* What generators cost: a value, a generator from beginning to end; to compare, a call and a
+ * switch. */
+#include "bench.h"
+
+#include <bide.h>
+
+enum { ROUNDS = 15, VALUES = 400000, OPENS = 100000 };
+
+bide_generator(int, count)
+{
+    for (int i = 0;; i++) {
+        int rc = bide_yield(i);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int counted;
+
+static __attribute__((noinline)) int count_on(int *ret_value)
+{
+    *ret_value = counted++;
+    __asm__ volatile("" ::: "memory");
+    return 1;
+}
+
+static int on_self(void *self, void *ret_item)
+{
+    *(int *)ret_item = ++*(int *)self;
+    return 1;
+}
+
+static const struct bide_iterator_kind own_kind = {.name = "own", .next = on_self};
+
+static void bench_call(void)
+{
+    struct bench bench = {.name = "a plain call"};
+    for (int round = 0; round < ROUNDS; round++) {
+        int value;
+        bench_begin(&bench);
+        for (int i = 0; i < VALUES; i++)
+            count_on(&value);
+        bench_end(&bench, VALUES);
+    }
+    bench_print(&bench);
+}
+
+static void bench_values(const char *name, bide_iterator *it)
+{
+    struct bench bench = {.name = name};
+    for (int round = 0; round < ROUNDS; round++) {
+        int value;
+        bench_begin(&bench);
+        for (int i = 0; i < VALUES; i++)
+            bide_next(it, &value);
+        bench_end(&bench, VALUES);
+    }
+    bench_print(&bench);
+    bide_iterator_close(it);
+}
+
+static void bench_opens(const char *name)
+{
+    struct bench bench = {.name = name};
+    for (int round = 0; round < ROUNDS; round++) {
+        int value;
+        bench_begin(&bench);
+        for (int i = 0; i < OPENS; i++) {
+            bide_iterator *it = bide_iterate(count);
+            bide_next(it, &value);
+            bide_iterator_close(it);
+        }
+        bench_end(&bench, OPENS);
+    }
+    bench_print(&bench);
+}
+
+bide_async(turns, (long, n))
+{
+    for (long i = 0; i < n; i++)
+        bide_sleep(0);
+    return 0;
+}
+
+static void bench_switches(void)
+{
+    struct bench bench = {.name = "switch through the ready queue, 2 tasks"};
+    for (int round = 0; round < ROUNDS; round++) {
+        bide_task *tasks[] = {bide_spawn(turns, VALUES / 2), bide_spawn(turns, VALUES / 2)};
+        bide_sleep(0);
+        bench_begin(&bench);
+        bide_gather(tasks, 2, NULL);
+        bench_end(&bench, VALUES);
+    }
+    bench_print(&bench);
+}
+
+bide_async(amain)
+{
+    bench_switches();
+    bench_values("a generator's value, in a task", bide_iterate(count));
+    bench_opens("open, one value, close, in a task");
+    return 0;
+}
+
+int main(void)
+{
+    int number = 0;
+    bench_call();
+    bench_values("a value of one's own kind of iterator",
+                 bide_iterator_new(&own_kind, &number, sizeof number));
+    bench_values("a generator's value, without a loop", bide_iterate(count));
+    bench_opens("open, one value, close, without a loop");
+    return bide_run(amain);
+}
