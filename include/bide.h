@@ -17,6 +17,7 @@
 #include <bide/group.h>
 #include <bide/inspect.h>
 #include <bide/iterator.h>
+#include <bide/limiter.h>
 #include <bide/line.h>
 #include <bide/lock.h>
 #include <bide/loop.h>

@@ -2,7 +2,8 @@
  * Barriers.
  *
  * Invariants
- *  - `n_waiting` is the length of the line and below the number of parties.
+ *  - `n_waiting` is the length of the line and below the number of parties; unless the line is
+ * empty because a loop was closed before its tasks had unwound.
  *  - Nobody waits at a broken barrier.
  *  - Indices are given when the barrier opens, so that a task that left the line leaves no gap.
  */
@@ -50,6 +51,7 @@ int bide_barrier_wait(bide_barrier *barrier)
         return rc;
     if (barrier->broken)
         return -BIDE_EBROKEN;
+    barrier->n_waiting = bide_barrier_n_waiting(barrier);
     if (barrier->n_waiting + 1 == barrier->parties)
         return barrier_open(barrier);
     barrier->n_waiting++;
@@ -82,7 +84,7 @@ bool bide_barrier_broken(const bide_barrier *barrier)
 
 unsigned bide_barrier_n_waiting(const bide_barrier *barrier)
 {
-    return barrier ? barrier->n_waiting : 0;
+    return barrier && !bide__line_empty(&barrier->line) ? barrier->n_waiting : 0;
 }
 
 unsigned bide_barrier_parties(const bide_barrier *barrier)
