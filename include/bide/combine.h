@@ -2,6 +2,7 @@
 #ifndef BIDE_COMBINE_H
 #define BIDE_COMBINE_H
 
+#include <bide/iterator.h>
 #include <bide/task.h>
 
 BIDE_BEGIN_DECLARATIONS
@@ -64,6 +65,25 @@ BIDE_EXPORT size_t bide_partition_done(bide_task **tasks, size_t n);
  * only.
  */
 BIDE_EXPORT int bide_next_done(bide_task **tasks, size_t n);
+
+/*
+ * The tasks as they end, each by the index of its slot (a size_t):
+ *
+ *     bide_for (size_t, i, rc, bide_as_completed(tasks, n)) {
+ *         use(bide_await(tasks[i]));
+ *         tasks[i] = NULL;
+ *     }
+ *
+ * With a time limit around the loop those that are late run on: bide_cancel_join(tasks, n) ends
+ * them.
+ *
+ * tasks: n handles, borrowed until return, and each task until it is done; NULL slots are skipped;
+ * started if need be. Returns owned, to be closed with bide_iterator_close(); NULL without memory.
+ * bide_next() returns, besides what any iterator's does, -EDEADLK if all that are left wait for the
+ * caller, -EXDEV for another loop's task. Suspends: no. Cancel: not affected; the wait of
+ * bide_next() ends, the tasks go on. Thread: loop thread only.
+ */
+BIDE_EXPORT bide_iterator *bide_as_completed(bide_task **tasks, size_t n);
 
 BIDE_END_DECLARATIONS
 
