@@ -1,7 +1,7 @@
 /*
  * Queues between the tasks of one loop: what one puts, another gets, and who is too fast waits.
  *
- *     BIDE_QUEUE_DEFINE(orders, struct order)
+ *     BIDE_QUEUE_DEFINE(orders, struct order);
  *
  *     bide_async(cook, (orders *, queue))
  *     {
