@@ -232,7 +232,10 @@ static void run_in_loop(void)
     bide_task *task = bide__launch_fn(BIDE__HOW_SPAWN, &here.test->place, &opts, main_task, NULL);
     int rc = bide_loop_run_until_complete(loop, task);
     if (rc < 0) {
-        problem("the test did not come to its end: %s", bide_strerror(rc));
+        if (rc == -EDEADLK)
+            problem("nothing can happen any more: every task waits");
+        else
+            problem("the test did not come to its end: %s", bide_strerror(rc));
         tell_reports();
         bide_detach(task);
     }

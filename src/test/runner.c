@@ -223,8 +223,9 @@ static void choose_seeds(struct run *run)
     long long n = bide__test_number("BIDE_TEST_SEEDS", opts->seeds ? opts->seeds : otherwise);
     run->n_seeds = n < 1 ? 1 : (unsigned)n;
     run->first_seed = opts->seed ? opts->seed : bide_test_seed();
-    if (getenv("BIDE_TEST_SEED")) {
-        run->first_seed = bide_test_seed();
+    const char *name = getenv("BIDE_TEST_SEED") ? "BIDE_TEST_SEED" : "BIDE_SEED";
+    if (getenv(name)) {
+        run->first_seed = (uint64_t)bide__test_number(name, 1);
         run->n_seeds = 1;
     }
 }
