@@ -490,6 +490,46 @@ BIDE_TEST(cancelled_waits_lose_no_data)
 }
 
 /* A send that is cancelled in the middle has sent exactly what it says. */
+enum { FIT = 16 * 1024 };
+
+static void recv_fit(struct bide__engine *engine, struct bide__sock *sock, size_t size)
+{
+    static char got[FIT];
+    for (size_t n = 0; n < size;) {
+        struct rig_op wait;
+        rig_op_init(&wait);
+        CHECK_INT(rig_result(engine, &wait, engine->ops->recv_wait(sock, &wait.op)), 0);
+        for (ssize_t part; (part = engine->ops->try_recv(sock, got, sizeof(got))) != -EAGAIN;) {
+            CHECK_RANGE(part, 1, FIT);
+            for (ssize_t i = 0; i < part; i++)
+                CHECK_INT(got[i], 'x');
+            n += (size_t)part;
+        }
+        CHECK_RANGE(n, 1, size);
+    }
+}
+
+/* However the engine finds out that a full buffer was all, no wait is too long and none is skipped.
+ */
+BIDE_TEST(messages_of_just_the_buffer_s_size)
+{
+    static char data[2 * FIT];
+    struct bide__engine *engine = rig_open();
+    struct rig_pair pair = rig_tcp_pair(engine);
+    memset(data, 'x', sizeof(data));
+    for (int i = 0; i < 40; i++) {
+        size_t size = i % 10 < 7 ? FIT : i % 10 < 9 ? FIT + 1000 : 2 * FIT;
+        rig_write(pair.peer, data, size);
+        recv_fit(engine, pair.sock, size);
+    }
+    rig_write(pair.peer, data, FIT);
+    close(pair.peer);
+    rig_recv_exactly(pair.sock, data, FIT);
+    CHECK_INT(rig_recv(pair.sock, data, FIT), 0);
+    engine->ops->sock_close(pair.sock);
+    rig_close(engine);
+}
+
 BIDE_TEST(a_cancelled_send_says_how_far_it_came)
 {
     struct bide__engine *engine = rig_open();
