@@ -1,6 +1,7 @@
 /* Posts from other threads; the invariants stand in mailbox.h. */
 #include "runtime/mailbox.h"
 
+#include "runtime/blocking.h"
 #include "runtime/loop.h"
 
 #include <errno.h>
@@ -8,11 +9,7 @@
 
 static void init_locks(struct bide__mailbox *mailbox)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&mailbox->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    bide__blocking_init(&mailbox->changed);
     pthread_mutex_init(&mailbox->lock, NULL);
 }
 

@@ -8,7 +8,7 @@
  * until it has a result, and one more while a cancel is on its way.
  *  - Cancelling needs no memory, so that a cancel is never lost.
  */
-#include "base/time.h"
+#include "runtime/blocking.h"
 #include "runtime/coro.h"
 #include "runtime/launch.h"
 #include "runtime/mailbox.h"
@@ -19,7 +19,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A task of another loop that waits for the result; freed where it is received, or where it could
  * not be sent. */
@@ -264,12 +263,7 @@ int bide_wait_threadsafe(bide_remote *remote, double seconds, int *ret_result)
 {
     if (!remote || !remote->is_task || !ret_result || isnan(seconds))
         return -EINVAL;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t now_ns = until.tv_sec * BIDE__NS_PER_S + until.tv_nsec;
-    int64_t deadline_ns = bide__deadline_ns(now_ns, seconds > 0 ? seconds : 0);
-    until.tv_sec = deadline_ns / BIDE__NS_PER_S;
-    until.tv_nsec = deadline_ns % BIDE__NS_PER_S;
+    struct timespec until = bide__blocking_until(seconds > 0 ? seconds : 0);
     pthread_mutex_lock(&remote->mailbox->lock);
     /* Also while the loop is stopped: nobody else could run it again. */
     int rc = bide__mailbox_is_own(remote->mailbox) ? -EDEADLK : 0;
