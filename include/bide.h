@@ -29,6 +29,7 @@
 #include <bide/server.h>
 #include <bide/stream.h>
 #include <bide/task.h>
+#include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>
 

@@ -166,8 +166,8 @@ void bide__close_rest(bide_loop *loop)
     loop->closing = true;
     while ((node = bide__list_first(&loop->tasks))) {
         struct bide__coro *coro = bide__container(node, struct bide__coro, node);
-        if (coro->wait && coro->wait->abandon)
-            coro->wait->abandon(coro);
+        if (coro->abandon)
+            coro->abandon(coro);
         bide__coro_end(coro, -ECANCELED);
         bide__list_append(&abandoned, node);
     }

@@ -65,10 +65,8 @@ static void completed_abandon(struct bide__coro *coro)
     completed->waiting = NULL;
 }
 
-static const struct bide__wait_kind completed_wait = {.name = "as_completed",
-                                                      .interrupt = completed_interrupt,
-                                                      .targets = completed_targets,
-                                                      .abandon = completed_abandon};
+static const struct bide__wait_kind completed_wait = {
+    .name = "as_completed", .interrupt = completed_interrupt, .targets = completed_targets};
 
 /* 0 if there is a task left to wait for, or why there is none. */
 static int can_wait(struct completed *completed, struct bide__coro *coro)
@@ -98,7 +96,9 @@ static int completed_next(void *self, void *ret_item)
         rc = can_wait(completed, coro);
         if (rc == 0) {
             completed->waiting = coro;
+            coro->abandon = completed_abandon;
             rc = bide__park(coro, &completed_wait, completed);
+            coro->abandon = NULL;
         }
     }
     if (rc < 0)

@@ -44,11 +44,6 @@ struct bide__wait_kind {
     void (*interrupt)(struct bide__coro *coro);
     /* Shows each task that it waits for to the search. NULL: it does not wait for tasks. */
     void (*targets)(const struct bide__coro *coro, struct bide__search *search);
-    /*
-     * The closing loop gives the task up where it waits: takes back what the wait left in objects
-     * that outlive the loop. NULL: nothing but the control block's own node.
-     */
-    void (*abandon)(struct bide__coro *coro);
     bool queued; /* the task is in the ready queue all the while */
     /* A name for what this very task waits for. NULL: the kind's. */
     const char *(*describe)(const struct bide__coro *coro);
@@ -93,6 +88,12 @@ struct bide__coro {
     char *cancel_message;
     struct bide__values *values; /* the context variables */
     const struct bide_awaitable *awaited;
+    /*
+     * Set around waits that leave more than the control block's own node in objects that outlive
+     * the loop: takes it back, because the closing loop gives the task up, before its wake-up
+     * (`wait` is set) or after it. Runs no user code but drops.
+     */
+    void (*abandon)(struct bide__coro *coro);
     void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
     struct bide__fiber fiber;               /* of the stack that it stands on */
     struct bide__list node;                 /* in the loop's tasks */

@@ -155,6 +155,7 @@ static inline int get_now(bide_queue *queue, void *ret_item)
     bool waiting = !bide__line_empty(&queue->putters);
     if (queue->store.n > 0) {
         bide__store_pop(&queue->store, ret_item);
+        waiting = waiting && queue->store.n < queue->capacity;
         if (waiting) /* there is room now, and memory for it */
             bide__store_push(&queue->store, first(&queue->putters)->item);
     } else if (waiting) {
@@ -179,11 +180,41 @@ int bide__queue_get_now(bide_queue *queue, void *ret_item)
     return get_now(queue, ret_item);
 }
 
-/* The loop gives up a task that waits here. */
-static void wait_abandon(struct bide__coro *coro)
+static void finished(bide_queue *queue, size_t n)
+{
+    queue->n_unfinished -= n;
+    if (queue->n_unfinished == 0)
+        bide__line_give_all(&queue->joiners, 0);
+}
+
+void bide__queue_put_back(bide_queue *queue, void *item)
+{
+    if (!bide__line_empty(&queue->getters)) {
+        bide__item_copy(first(&queue->getters)->item, item, queue->store.item_size);
+        bide__line_give(&queue->getters, 0);
+        return;
+    }
+    if (!queue->ended && bide__store_put_back(&queue->store, item) == 0)
+        return;
+    if (queue->n_unfinished > 0)
+        finished(queue, 1);
+    if (queue->drop)
+        queue->drop(item, queue->data);
+}
+
+static void put_abandon(struct bide__coro *coro)
 {
     bide__list_remove(&coro->in_line.node);
     slot_give(coro->wait_data, coro->in_line.item);
+}
+
+static void get_abandon(struct bide__coro *coro)
+{
+    bide_queue *queue = coro->wait_data;
+    bide__list_remove(&coro->in_line.node);
+    if (!coro->wait && coro->wake_result == 0)
+        bide__queue_put_back(queue, coro->in_line.item);
+    slot_give(queue, coro->in_line.item);
 }
 
 static void join_abandon(struct bide__coro *coro)
@@ -192,12 +223,12 @@ static void join_abandon(struct bide__coro *coro)
     leave(coro->wait_data);
 }
 
-static const struct bide__wait_kind put_wait = {
-    .name = "queue put", .interrupt = bide__line_interrupt, .abandon = wait_abandon};
-static const struct bide__wait_kind get_wait = {
-    .name = "queue get", .interrupt = bide__line_interrupt, .abandon = wait_abandon};
-static const struct bide__wait_kind join_wait = {
-    .name = "queue join", .interrupt = bide__line_interrupt, .abandon = join_abandon};
+static const struct bide__wait_kind put_wait = {.name = "queue put",
+                                                .interrupt = bide__line_interrupt};
+static const struct bide__wait_kind get_wait = {.name = "queue get",
+                                                .interrupt = bide__line_interrupt};
+static const struct bide__wait_kind join_wait = {.name = "queue join",
+                                                 .interrupt = bide__line_interrupt};
 
 int bide_queue_put(bide_queue *queue, const void *item)
 {
@@ -214,7 +245,9 @@ int bide_queue_put(bide_queue *queue, const void *item)
         return -ENOMEM;
     bide__item_copy(slot, item, queue->store.item_size);
     coro->in_line.item = slot;
+    coro->abandon = put_abandon;
     rc = bide__line_wait(&queue->putters, coro, &put_wait, queue);
+    coro->abandon = NULL;
     slot_give(queue, slot);
     return rc;
 }
@@ -233,7 +266,9 @@ int bide_queue_get(bide_queue *queue, void *ret_item)
     if (!slot)
         return -ENOMEM;
     coro->in_line.item = slot;
+    coro->abandon = get_abandon;
     rc = bide__line_wait(&queue->getters, coro, &get_wait, queue);
+    coro->abandon = NULL;
     if (rc == 0)
         bide__item_copy(ret_item, slot, queue->store.item_size);
     slot_give(queue, slot);
@@ -265,13 +300,6 @@ bool bide_queue_empty(const bide_queue *queue)
     return !queue || (queue->store.n == 0 && bide__line_empty(&queue->putters));
 }
 
-static void finished(bide_queue *queue, size_t n)
-{
-    queue->n_unfinished -= n;
-    if (queue->n_unfinished == 0)
-        bide__line_give_all(&queue->joiners, 0);
-}
-
 int bide_queue_task_done(bide_queue *queue)
 {
     if (!queue || queue->n_unfinished == 0)
@@ -289,7 +317,9 @@ int bide_queue_join(bide_queue *queue)
     if (rc < 0 || queue->n_unfinished == 0)
         return rc;
     queue->n_inside++;
+    coro->abandon = join_abandon;
     rc = bide__line_wait(&queue->joiners, coro, &join_wait, queue);
+    coro->abandon = NULL;
     leave(queue);
     return rc;
 }
@@ -297,11 +327,9 @@ int bide_queue_join(bide_queue *queue)
 /* The store is empty before the user hears of its items: drop() may use the queue. */
 static void drop_all(bide_queue *queue)
 {
-    struct bide__store store = queue->store;
+    queue->ended = true;
+    struct bide__store store = bide__store_take(&queue->store);
     size_t n = store.n < queue->n_unfinished ? store.n : queue->n_unfinished;
-    queue->store.items = NULL;
-    queue->store.numbers = NULL;
-    bide__store_free(&queue->store);
     if (n > 0)
         finished(queue, n);
     for (size_t i = 0; i < store.n && queue->drop; i++) {

@@ -9,6 +9,7 @@
  * Invariants
  *  - A get waits only while the store is empty; a put waits only while it is full. Unless the store
  * holds nothing at all, not both at once.
+ *  - The store has more than `capacity` items only after one was put back, see below.
  *  - Once the queue is shut, nobody waits for an item or for room.
  *  - A slot belongs to the queue and holds one item. Who waits has one from before the wait until
  * after it; the memory of a freed queue goes with the last of them.
@@ -32,6 +33,7 @@ struct bide_queue {
     struct bide__line joiners;
     size_t n_unfinished;
     bool shut;
+    bool ended;      /* at once: what is put back is dropped */
     bool freed;      /* by its owner */
     size_t n_inside; /* tasks that wait, or were woken and have not left yet */
     struct bide__slot *slots;
@@ -44,6 +46,10 @@ struct bide_queue {
 /* NULL without memory. Until it is given back the queue's memory stays. */
 void *bide__queue_slot_take(bide_queue *queue);
 void bide__queue_slot_give(bide_queue *queue, void *slot);
+
+/* An item that was given to a task that never returned from its get: it is there again, or dropped.
+ */
+void bide__queue_put_back(bide_queue *queue, void *item);
 
 /* 0, -EAGAIN, -ESHUTDOWN, -ENOMEM. */
 int bide__queue_put_now(bide_queue *queue, const void *item);

@@ -306,10 +306,16 @@ static void select_interrupt(struct bide__coro *coro)
     bide__wake(coro, -ECANCELED);
 }
 
+/* A permit or lock that it was given stays its own, like those of every task that never ends. */
 static void select_abandon(struct bide__coro *coro)
 {
     struct select *select = coro->wait_data;
     leave_lines(select);
+    if (!coro->wait && coro->wake_result >= 0 && select->result == 0) {
+        const struct place *place = &select->places[coro->wake_result];
+        if (place->kind == BIDE_CASE_GET)
+            bide__queue_put_back(place->object, place->in_line.item);
+    }
     select_free(select, select->n, NULL, -1);
 }
 
@@ -321,13 +327,10 @@ static void select_targets(const struct bide__coro *coro, struct bide__search *s
             bide__search_visit(search, select->places[i].object);
 }
 
-static const struct bide__wait_kind select_wait = {
-    .name = "select", .interrupt = select_interrupt, .abandon = select_abandon};
+static const struct bide__wait_kind select_wait = {.name = "select", .interrupt = select_interrupt};
 /* Nothing but tasks can end it. */
-static const struct bide__wait_kind tasks_wait = {.name = "select",
-                                                  .interrupt = select_interrupt,
-                                                  .targets = select_targets,
-                                                  .abandon = select_abandon};
+static const struct bide__wait_kind tasks_wait = {
+    .name = "select", .interrupt = select_interrupt, .targets = select_targets};
 
 static int check(const struct bide_case *cases, size_t n)
 {
@@ -399,7 +402,9 @@ static int wait_for_one(struct bide__coro *coro, struct bide_case *cases, size_t
         bide__timer_set(coro->loop->timers, &coro->timer,
                         bide__seconds_to_ns(cases[select->soonest].deadline));
     }
+    coro->abandon = select_abandon;
     rc = bide__park(coro, wait, select);
+    coro->abandon = NULL;
     if (rc >= 0)
         cases[rc].result = select->result;
     select_free(select, n, cases, rc);

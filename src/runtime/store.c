@@ -60,6 +60,30 @@ void bide__store_free(struct bide__store *store)
     store->first = 0;
 }
 
+struct bide__store bide__store_take(struct bide__store *store)
+{
+    struct bide__store taken = *store;
+    store->items = NULL;
+    store->numbers = NULL;
+    bide__store_free(store);
+    return taken;
+}
+
+int bide__store_put_back(struct bide__store *store, const void *item)
+{
+    if (store->order != BIDE_FIFO)
+        return bide__store_push(store, item);
+    if (store->n == store->room) {
+        int rc = bide__store_grow(store);
+        if (rc < 0)
+            return rc;
+    }
+    store->first = (store->first - 1) & (store->room - 1);
+    store->n++;
+    bide__item_copy(item_at(store, store->first), item, store->item_size);
+    return 0;
+}
+
 static bool comes_before(const struct bide__store *store, const void *item, uint64_t number,
                          size_t other)
 {

@@ -65,6 +65,13 @@ static inline int bide__store_push(struct bide__store *store, const void *item)
     return 0;
 }
 
+/* Puts back what was taken out last: of a ring it is the next item again. 0, or -ENOMEM with
+ * nothing changed. */
+int bide__store_put_back(struct bide__store *store, const void *item);
+
+/* Leaves the store empty and returns one with all its items. */
+struct bide__store bide__store_take(struct bide__store *store);
+
 /* Of a store that is not empty: the item that is the next. */
 static inline void bide__store_pop(struct bide__store *store, void *ret_item)
 {

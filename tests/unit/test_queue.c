@@ -426,6 +426,60 @@ BIDE_TEST(outlives_a_loop_that_gave_up_its_tasks)
     ints_free(empty);
 }
 
+struct late {
+    ints *served;
+    ints *full;
+    int n_reports;
+};
+
+/* One get and one put are served when it is too late for their tasks to run. */
+static int serves_late(void *data)
+{
+    struct late *late = data;
+    int item;
+    CHECK_INT(ints_put_nowait(late->served, 7), 0);
+    CHECK_INT(ints_put_nowait(late->served, 8), 0);
+    CHECK_INT(ints_get_nowait(late->full, &item), 0);
+    CHECK_INT(item, 0);
+    return 0;
+}
+
+static void serves_in_the_last_turn(bide_loop *loop, const struct bide_report *report, void *data)
+{
+    struct late *late = data;
+    CHECK_CONTAINS(report->message, "queue");
+    if (late->n_reports++ == 0)
+        CHECK_INT(bide_loop_call_soon(loop, serves_late, late, NULL, NULL), 0);
+}
+
+static bide_async(leaves_tasks_to_be_served, (struct late *, late))
+{
+    bide_loop_set_exception_handler(bide_loop_current(), serves_in_the_last_turn, late);
+    bide_detach(bide_spawn(gets_shielded, late->served));
+    bide_detach(bide_spawn(puts_shielded, late->full));
+    turns(1);
+    return 0;
+}
+
+BIDE_TEST(item_of_a_task_that_was_given_up_is_there_again)
+{
+    for (int drops = 0; drops < 2; drops++) {
+        struct bide_loop_opts opts = {.cleanup_seconds = TICKS(1)};
+        struct late late = {ints_of(1), ints_of(1), 0};
+        CHECK_INT(ints_put_nowait(late.full, 0), 0);
+        CHECK_INT(bide_run_with(&opts, leaves_tasks_to_be_served, &late), 0);
+        CHECK_INT(late.n_reports, 2);
+        CHECK_INT(ints_size(late.served), 2); /* one more than its capacity, for once */
+        CHECK_INT(ints_put_nowait(late.served, 9), -EAGAIN);
+        if (!drops) {
+            CHECK_INTS(late.served, 7, 8);
+            CHECK_INTS(late.full, 3);
+        }
+        ints_free(late.served);
+        ints_free(late.full);
+    }
+}
+
 static bool failing_put(unsigned long n)
 {
     ints *queue = NULL;

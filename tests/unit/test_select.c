@@ -480,6 +480,40 @@ BIDE_TEST(queues_outlive_a_loop_that_gave_up_a_select)
     rig_end();
 }
 
+static int puts_late(void *data)
+{
+    CHECK_INT(ints_put_nowait(((struct three *)data)->one, 4), 0);
+    return 0;
+}
+
+/* When it is too late for the task to run. */
+static void puts_in_the_last_turn(bide_loop *loop, const struct bide_report *report, void *data)
+{
+    CHECK_CONTAINS(report->message, "waits for: select");
+    CHECK_INT(bide_loop_call_soon(loop, puts_late, data, NULL, NULL), 0);
+}
+
+static bide_async(leaves_a_select_to_be_served, (struct three *, q))
+{
+    bide_detach(bide_spawn(leaves_a_select_in_line, q));
+    turns(1);
+    bide_loop_set_exception_handler(bide_loop_current(), puts_in_the_last_turn, q);
+    return 0;
+}
+
+BIDE_TEST(item_of_a_select_that_was_given_up_is_there_again)
+{
+    struct bide_loop_opts opts = {.cleanup_seconds = TICKS(1)};
+    struct three q;
+    CHECK_INT(bide_run_with(NULL, makes_three, &q), 0);
+    CHECK_INT(bide_run_with(&opts, leaves_a_select_to_be_served, &q), 0);
+    CHECK_INT(ints_size(q.one), 1);
+    int item;
+    CHECK_INT(ints_get_nowait(q.one, &item), 0);
+    CHECK_INT(item, 4);
+    CHECK_INT(bide_run_with(NULL, ends_three, &q), 0);
+}
+
 static bool select_without_memory(unsigned long n)
 {
     struct three q = three();
