@@ -149,7 +149,7 @@ static inline struct bide_case bide_case_after(double seconds)
  * cases: n, borrows until return; `result` is set in the one that happened. Returns its index, also
  * if its own result is an error; -ENOENT if none can ever happen; -ECANCELED, -EINVAL (also n = 0),
  * -ENOMEM, -BIDE_ENOTASK; -EXDEV for another loop's task; -EDEADLK for the caller itself, for a
- * lock that it holds, or if all cases are tasks, for one that waits for the caller. Suspends: yes.
+ * lock that it holds, or if only tasks that wait for the caller could end the wait. Suspends: yes.
  * Cancel: nothing happened. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_select(struct bide_case *cases, size_t n);

@@ -319,6 +319,7 @@ static void select_abandon(struct bide__coro *coro)
     select_free(select, select->n, NULL, -1);
 }
 
+/* The task that alone can end the wait. */
 static void select_targets(const struct bide__coro *coro, struct bide__search *search)
 {
     const struct select *select = coro->wait_data;
@@ -328,8 +329,7 @@ static void select_targets(const struct bide__coro *coro, struct bide__search *s
 }
 
 static const struct bide__wait_kind select_wait = {.name = "select", .interrupt = select_interrupt};
-/* Nothing but tasks can end it. */
-static const struct bide__wait_kind tasks_wait = {
+static const struct bide__wait_kind task_wait = {
     .name = "select", .interrupt = select_interrupt, .targets = select_targets};
 
 static int check(const struct bide_case *cases, size_t n)
@@ -371,18 +371,22 @@ int bide_select_nowait(struct bide_case *cases, size_t n)
     return rc < 0 ? rc : first_possible(cases, n);
 }
 
-/* Which of the two waits it is, and whether it would be for ever. */
+/* Which of the two waits it is: whoever can go on with one of several things does not wait for each
+ * of them. -EDEADLK if nothing but tasks that wait for the caller can end it. */
 static int wait_kind(struct bide__coro *coro, const struct bide_case *cases, size_t n,
                      const struct bide__wait_kind **ret_kind)
 {
-    bool tasks = true;
-    for (size_t i = 0; i < n; i++)
-        tasks = tasks && (cases[i].kind == BIDE_CASE_DONE || cases[i].kind == BIDE_CASE_NEVER);
-    for (size_t i = 0; i < n && tasks; i++)
-        if (cases[i].object && bide__waits_for(cases[i].object, coro))
-            return -EDEADLK;
-    *ret_kind = tasks ? &tasks_wait : &select_wait;
-    return 0;
+    size_t n_live = 0;
+    size_t n_tasks = 0;
+    size_t n_circles = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_live += cases[i].kind != BIDE_CASE_NEVER;
+        n_tasks += cases[i].kind == BIDE_CASE_DONE;
+    }
+    for (size_t i = 0; i < n && n_tasks == n_live; i++)
+        n_circles += cases[i].kind == BIDE_CASE_DONE && bide__waits_for(cases[i].object, coro);
+    *ret_kind = n_tasks == 1 && n_live == 1 ? &task_wait : &select_wait;
+    return n_circles == n_live ? -EDEADLK : 0;
 }
 
 static int wait_for_one(struct bide__coro *coro, struct bide_case *cases, size_t n)

@@ -371,6 +371,12 @@ TASK_TEST(senseless_arguments)
     ints_free(queue);
 }
 
+static bide_async(selects_tasks, (bide_task *, task), (bide_task *, other))
+{
+    struct bide_case cases[] = {bide_case_done(task), bide_case_done(other)};
+    return bide_select(cases, 2);
+}
+
 static bide_async(selects_task, (bide_task *, task), (ints *, queue))
 {
     int item;
@@ -398,6 +404,13 @@ TASK_TEST(circles_of_tasks)
     CHECK_INT(bide_await(task), 1);
     CHECK_INT(bide_await(putter), 0);
     CHECK_NOTES("p+1 ");
+    bide_task *other = bide_spawn(returns_after, 3, 1);
+    task = bide_spawn(selects_tasks, main_task, other);
+    turns(1);
+    CHECK_INT(bide_await(task), 1);
+    CHECK_INT(bide_await(other), 1);
+    task = bide_spawn(selects_tasks, main_task, main_task);
+    CHECK_INT(bide_await(task), -EDEADLK);
     ints_free(queue);
 }
 
