@@ -59,6 +59,24 @@ static void bench_values(const char *name, bide_iterator *it)
     bide_iterator_close(it);
 }
 
+static int doubles(const void *item, void *ret_item, void *data)
+{
+    (void)data;
+    *(int *)ret_item = 2 * *(const int *)item;
+    return 0;
+}
+
+static int keeps(const void *item, void *data)
+{
+    (void)data;
+    return *(const int *)item >= 0;
+}
+
+static bide_iterator *mapped_and_filtered(bide_iterator *source)
+{
+    return bide_filter(bide_map(source, sizeof(int), doubles, NULL), keeps, NULL);
+}
+
 static void bench_opens(const char *name)
 {
     struct bench bench = {.name = name};
@@ -109,7 +127,10 @@ int main(void)
     bench_call();
     bench_values("a value of one's own kind of iterator",
                  bide_iterator_new(&own_kind, &number, sizeof number));
+    bench_values("the same through map and filter",
+                 mapped_and_filtered(bide_iterator_new(&own_kind, &number, sizeof number)));
     bench_values("a generator's value, without a loop", bide_iterate(count));
+    bench_values("the same through map and filter", mapped_and_filtered(bide_iterate(count)));
     bench_opens("open, one value, close, without a loop");
     return bide_run(amain);
 }

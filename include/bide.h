@@ -13,6 +13,7 @@
 #include <bide/context.h>
 #include <bide/error.h>
 #include <bide/event.h>
+#include <bide/flow.h>
 #include <bide/generator.h>
 #include <bide/group.h>
 #include <bide/inspect.h>

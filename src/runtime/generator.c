@@ -70,19 +70,10 @@ static void generator_release(struct bide__generator *generator)
     generator->state = BIDE__GENERATOR_ENDED;
 }
 
-int bide__generator_prepare(struct bide__generator *generator)
+/* Why the generator can't be continued here, or 0. */
+static int closable(const bide_iterator *iterator)
 {
-    if (generator->state == BIDE__GENERATOR_CREATED)
-        return generator_begin(generator);
-    int rc = bide__generator_closable(generator);
-    bool unbound = generator->state == BIDE__GENERATOR_OPEN && !generator->loop;
-    if (rc == 0 && unbound && bide__loop_running && !bide__loop_running->closing)
-        generator_bind(generator, bide__loop_running);
-    return rc;
-}
-
-int bide__generator_closable(const struct bide__generator *generator)
-{
+    const struct bide__generator *generator = iterator->self;
     const bide_loop *loop = generator->loop;
     if (generator->state != BIDE__GENERATOR_OPEN)
         return 0;
@@ -91,6 +82,17 @@ int bide__generator_closable(const struct bide__generator *generator)
     if (loop && bide__loop_running && loop != bide__loop_running && !loop->closed)
         return -EXDEV;
     return generator->scopes && !bide__coro_current() ? -BIDE_ENOTASK : 0;
+}
+
+int bide__generator_prepare(struct bide__generator *generator)
+{
+    if (generator->state == BIDE__GENERATOR_CREATED)
+        return generator_begin(generator);
+    int rc = closable(&generator->iterator);
+    bool unbound = generator->state == BIDE__GENERATOR_OPEN && !generator->loop;
+    if (rc == 0 && unbound && bide__loop_running && !bide__loop_running->closing)
+        generator_bind(generator, bide__loop_running);
+    return rc;
 }
 
 void bide__generator_step_other(struct bide__generator *generator, struct bide__coro *coro,
@@ -195,6 +197,7 @@ bide_iterator *bide__iterate(const struct bide_generator_opts *opts, const struc
         .stack_size = opts ? opts->stack_size : 0,
     };
     bide__iterator_init(&generator->iterator, &bide__generator_kind, item_size);
+    generator->iterator.closable = closable;
     bide__list_init(&generator->node);
     if (arguments_size > 0)
         memcpy(generator->arguments, arguments, arguments_size);

@@ -63,9 +63,6 @@ extern const struct bide_iterator_kind bide__generator_kind;
 extern _Thread_local struct bide__generator *bide__generator_here
     __attribute__((tls_model("initial-exec")));
 
-/* Why the generator can't be continued here: -EXDEV, -BIDE_ENOTASK; or 0. */
-int bide__generator_closable(const struct bide__generator *generator);
-
 /* Continues an open generator in its yield, which returns `answer`, as further ones do that it
  * comes to; until the body's end. Its result is in `result`. */
 void bide__generator_finish(struct bide__generator *generator, int answer);

@@ -22,8 +22,7 @@ bide_iterator *bide_iterator_new(const struct bide_iterator_kind *kind, void *se
     return iterator;
 }
 
-/* The error says that the moment was wrong, or the place: the same call may succeed later. */
-static bool may_be_repeated(int rc)
+bool bide__iterator_transient(int rc)
 {
     return rc == -ECANCELED || rc == -EBUSY || rc == -EXDEV || rc == -ENOMEM || rc == -BIDE_ENOTASK;
 }
@@ -55,7 +54,7 @@ int bide__next(bide_iterator *iterator, void *ret_item, size_t size)
     iterator->busy = false;
     if (rc > 0)
         return 1;
-    iterator->ended = !may_be_repeated(rc);
+    iterator->ended = !bide__iterator_transient(rc);
     return rc;
 }
 
@@ -67,20 +66,15 @@ size_t bide_iterator_item_size(const bide_iterator *iterator)
 void bide__iterator_own(bide_iterator *iterator, bide_iterator *source)
 {
     bide_iterator **link = &iterator->sources;
-    while (*link)
+    while (*link && *link != source)
         link = &(*link)->sibling;
     *link = source;
 }
 
-static bool is_generator(const bide_iterator *iterator)
-{
-    return iterator->kind == &bide__generator_kind;
-}
-
-/* Whether every generator below can be continued here. */
+/* Whether everything below can be closed here. */
 static int closable(const bide_iterator *iterator)
 {
-    int rc = is_generator(iterator) ? bide__generator_closable(iterator->self) : 0;
+    int rc = iterator->closable ? iterator->closable(iterator) : 0;
     for (const bide_iterator *source = iterator->sources; source && rc == 0;
          source = source->sibling)
         rc = closable(source);

@@ -20,6 +20,8 @@ struct bide_iterator {
     int failed; /* what should have been made of it could not be: the error that next() tells */
     bool busy;
     bool ended;
+    /* Why it can't be closed here and now, or 0; NULL: it can. */
+    int (*closable)(const bide_iterator *iterator);
     bide_iterator *sources;
     bide_iterator *sibling; /* the next one among its owner's sources */
 };
@@ -34,6 +36,10 @@ static inline void bide__iterator_init(bide_iterator *iterator,
 void bide__iterator_own(bide_iterator *iterator, bide_iterator *source);
 /* Closes one source before its owner is closed. Returns as bide_iterator_close(). */
 int bide__iterator_disown(bide_iterator *iterator, bide_iterator *source);
+
+/* Whether what failed with this error may succeed later: it says that the moment was wrong, or the
+ * place. */
+bool bide__iterator_transient(int rc);
 
 /* The next value of a source: its items have the size that `ret_item` has room for. */
 static inline int bide__iterator_next(bide_iterator *source, void *ret_item)

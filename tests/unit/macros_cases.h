@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TRY(expression) \
@@ -312,6 +313,45 @@ static int macros_leave_early(int *rc)
     return -1;
 }
 
+struct macros_numbered {
+    size_t index;
+    int item;
+};
+struct macros_chunk {
+    size_t n;
+    int items[4];
+};
+
+static int macros_add_y(const void *item, void *ret_item, void *data)
+{
+    const struct macros_point *point = (const struct macros_point *)item;
+    *(int *)ret_item = point->x + point->y + *(int *)data;
+    return 0;
+}
+
+static int macros_try_flows(void)
+{
+    int n = 0;
+    int rc;
+    size_t n_items = 0;
+    int *items = NULL;
+    bide_iterator *it = bide_zip(struct macros_point, (y, bide_iterate(shared_none_values)),
+                                 (x, bide_iterate(gives_0)));
+    it = bide_map(it, sizeof(int), macros_add_y, &n);
+    bide_for (struct macros_numbered, number, rc, bide_enumerate(it, struct macros_numbered))
+        n += number.item + (int)number.index;
+    TRY(rc == 0 && n == 105);
+    bide_for (struct macros_chunk, chunk, rc,
+              bide_chunks(bide_iterate(gives_0), struct macros_chunk))
+        n += chunk.items[0] + (int)chunk.n;
+    TRY(rc == 0 && n == 206);
+    rc = bide_collect(bide_take(bide_iterate(gives_0), 3), &items, &n_items, 10);
+    TRY(rc == 0 && n_items == 1 && items[0] == 100);
+    free(items);
+    TRY(bide_zip(struct macros_point, (x, NULL)) == NULL);
+    return 0;
+}
+
 static int macros_try_generators(void)
 {
     struct bide_generator_opts opts;
@@ -361,6 +401,8 @@ int MACROS_MAIN(void)
         rc = bide_run_with(NULL, macros_try_queues);
     if (rc == 0)
         rc = macros_try_generators();
+    if (rc == 0)
+        rc = macros_try_flows();
     if (rc < 0)
         return -rc;
     TRY(bide_run(takes_0) == 100);
