@@ -1,7 +1,6 @@
 /* Results in the order in which the tasks end. */
 #include <bide.h>
 
-#include <errno.h>
 #include <stdio.h>
 
 enum { N = 3 };
@@ -19,13 +18,13 @@ bide_async(amain)
         bide_spawn(fetch, 0.01, 404),
         bide_spawn(fetch, 0.02, 302),
     };
-    int i;
-    while ((i = bide_next_done(tasks, N)) >= 0) {
-        printf("task %d: status %d\n", i, bide_await(tasks[i]));
+    int rc;
+    bide_for (size_t, i, rc, bide_as_completed(tasks, N)) {
+        printf("task %zu: status %d\n", i, bide_await(tasks[i]));
         tasks[i] = NULL;
     }
     bide_cancel_join(tasks, N); /* if the loop ended early */
-    return i == -ENOENT ? 0 : i;
+    return rc;
 }
 
 int main(void)
