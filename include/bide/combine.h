@@ -57,11 +57,11 @@ BIDE_EXPORT size_t bide_partition_done(bide_task **tasks, size_t n);
 
 /*
  * Waits for the next task to be done, in the order in which they end. To be awaited by the caller,
- * who then makes the slot NULL.
+ * who then makes the slot NULL. Each call looks at all n: for many tasks, bide_as_completed().
  *
- * tasks: n handles, borrows; NULL slots are skipped.
- * Returns the slot's index; -ENOENT if all slots are NULL; -ECANCELED, -EINVAL, -ENOMEM, -EDEADLK,
- * -EXDEV, -BIDE_ENOTASK. Suspends: yes. Cancel: the wait ends, the tasks go on. Thread: loop thread
+ * tasks: n handles, borrows; NULL slots are skipped. Started if need be.
+ * Returns the slot's index; -ENOENT if all slots are NULL; -ECANCELED, -ENOMEM, -EDEADLK, -EXDEV,
+ * -BIDE_ENOTASK. Suspends: yes. Cancel: the wait ends, the tasks go on. Thread: loop thread
  * only.
  */
 BIDE_EXPORT int bide_next_done(bide_task **tasks, size_t n);

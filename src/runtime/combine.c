@@ -28,6 +28,7 @@ struct many {
     int first_error;  /* of a task that failed or was cancelled */
     bool failed;      /* a task failed; cancelled ones do not count */
     bool any;         /* a task was done */
+    size_t first;     /* the slot of the one that ended first while this waited */
     bool interrupted; /* the caller was cancelled: all tasks were asked to end */
     struct many_node nodes[];
 };
@@ -43,8 +44,11 @@ static void many_saw(struct many *many, const bide_task *task)
 
 static void many_notify(struct bide__waiter *waiter, bide_task *task)
 {
-    struct many *many = bide__container(waiter, struct many_node, waiter)->many;
+    struct many_node *node = bide__container(waiter, struct many_node, waiter);
+    struct many *many = node->many;
     many->n_left--;
+    if (many->first == many->n)
+        many->first = (size_t)(node - many->nodes);
     many_saw(many, task);
     if (many->coro->wait && (many->n_left == 0 || (!many->interrupted && many->enough(many))))
         bide__wake(many->coro, 0);
@@ -113,7 +117,7 @@ static int many_new(bide_task **tasks, size_t n, struct bide__coro *coro,
     struct many *many = malloc(sizeof *many + n * sizeof *many->nodes);
     if (!many)
         return -ENOMEM;
-    *many = (struct many){.coro = coro, .tasks = tasks, .n = n, .enough = enough};
+    *many = (struct many){.coro = coro, .tasks = tasks, .n = n, .enough = enough, .first = n};
     for (size_t i = 0; i < n; i++) {
         many->nodes[i] = (struct many_node){.waiter.notify = many_notify, .many = many};
         bide__list_init(&many->nodes[i].waiter.node);
@@ -297,16 +301,19 @@ int bide_wait(bide_task **tasks, size_t n, enum bide_wait_mode mode)
     return rc < 0 ? rc : (int)n_done;
 }
 
-/* The done task that ended first; n if none is done. */
-static size_t first_ended(bide_task **tasks, size_t n)
+/* Counts the tasks, and finds the one that ended first: n if none is done. */
+static size_t first_ended(bide_task **tasks, size_t n, size_t *ret_n_tasks)
 {
     size_t first = n;
+    size_t n_tasks = 0;
     for (size_t i = 0; i < n; i++) {
+        n_tasks += tasks[i] != NULL;
         if (!tasks[i] || !tasks[i]->done)
             continue;
         if (first == n || (int32_t)(tasks[i]->ended - tasks[first]->ended) < 0)
             first = i;
     }
+    *ret_n_tasks = n_tasks;
     return first;
 }
 
@@ -314,18 +321,18 @@ int bide_next_done(bide_task **tasks, size_t n)
 {
     struct bide__coro *coro;
     struct many *many;
-    size_t n_tasks = 0;
-    for (size_t i = 0; i < n; i++)
-        n_tasks += tasks[i] != NULL;
+    size_t n_tasks;
     int rc = bide__suspend(&coro);
-    if (rc == 0 && n_tasks == 0)
-        rc = -ENOENT;
-    if (rc == 0 && first_ended(tasks, n) == n) {
-        rc = many_new(tasks, n, coro, enough_any, &many);
-        if (rc < 0)
-            return rc;
-        rc = bide__park(coro, &wait_any_wait, many);
-        many_free(many);
-    }
-    return rc < 0 ? rc : (int)first_ended(tasks, n);
+    if (rc < 0)
+        return rc;
+    size_t first = first_ended(tasks, n, &n_tasks);
+    if (first < n)
+        return (int)first;
+    rc = n_tasks > 0 ? many_new(tasks, n, coro, enough_any, &many) : -ENOENT;
+    if (rc < 0)
+        return rc;
+    rc = bide__park(coro, &wait_any_wait, many);
+    first = many->first;
+    many_free(many);
+    return rc < 0 ? rc : (int)first;
 }

@@ -138,6 +138,21 @@ TASK_TEST(next_done_in_the_order_in_which_they_end)
     CHECK_INT(bide_next_done(tasks, 4), -ENOENT);
 }
 
+TASK_TEST(next_done_tells_the_first_of_two_that_end_in_one_turn)
+{
+    for (int first = 0; first < 2; first++) {
+        bide_task *tasks[2];
+        tasks[first] = named("a", 2, 1);
+        tasks[!first] = named("b", 2, 2);
+        CHECK_INT(bide_next_done(tasks, 2), first);
+        CHECK(bide_task_done(tasks[!first])); /* before this task had its turn */
+        CHECK_INT(bide_await(tasks[first]), 1);
+        tasks[first] = NULL;
+        CHECK_INT(bide_next_done(tasks, 2), !first);
+        CHECK_INT(bide_await(tasks[!first]), 2);
+    }
+}
+
 TASK_TEST(next_done_remembers_the_order_of_ends_before_the_call)
 {
     bide_task *tasks[] = {named("a", 3, 10), named("b", 1, 11), named("c", 2, 12)};
