@@ -193,7 +193,8 @@ BIDE_EXPORT void bide_abort(bide_stream *stream);
 BIDE_EXPORT size_t bide_stream_pending(const bide_stream *stream);
 
 /*
- * The kernel's descriptor, borrowed: for options only. -1 if the stream is aborted.
+ * The kernel's descriptor, borrowed: for options only. -1 if the stream is aborted, or
+ * simulated.
  *
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */

@@ -2,8 +2,8 @@
  * The engine without a kernel: virtual time, the wait, watches and signals. sim.h tells what it
  * promises, sim_world.h states the invariants.
  */
+#include "engine/sim_sock.h"
 #include "engine/sim_world.h"
-
 #include "engine/socket.h"
 
 #include <assert.h>
@@ -133,17 +133,6 @@ static void sim_wake(struct bide__engine *engine)
 
 /* Sockets */
 
-static int sim_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                         struct bide__sock **ret_sock)
-{
-    (void)engine;
-    (void)family;
-    (void)type;
-    (void)protocol;
-    (void)ret_sock;
-    return -ENOSYS;
-}
-
 static int sim_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
                           struct bide__sock **ret_sock)
 {
@@ -270,8 +259,13 @@ struct bide__sim_shape *bide__sim_shape(struct bide__sim *sim)
 
 static void release_all(struct bide__sim *sim)
 {
+    struct bide__list *node;
+    while ((node = bide__list_first(&sim->conns)))
+        bide__sim_conn_free(bide__container(node, struct bide__sim_conn, node));
     bide__watch_set_fini(&sim->watches);
     bide__sim_hosts_free(sim);
+    bide__sim_links_free(sim);
+    assert(!sim->queue.first);
     free(sim);
 }
 
@@ -280,8 +274,8 @@ static void sim_close(struct bide__engine *engine, int64_t join_ns)
     (void)join_ns; /* a job that runs has ended before anybody can close the engine */
     struct bide__sim *sim = of(engine);
     assert(bide__watch_set_empty(&sim->watches) && bide__list_empty(&sim->signals));
+    assert(bide__list_empty(&sim->socks));
     bide__sim_jobs_drop(sim);
-    assert(!sim->queue.first);
     release_all(sim);
 }
 
@@ -291,6 +285,8 @@ static void sim_forget(struct bide__engine *engine)
     struct bide__list *node;
     while ((node = bide__list_first(&sim->signals)))
         sim_signal_close((struct bide__signal *)bide__container(node, struct sim_signal, node));
+    while ((node = bide__list_first(&sim->socks)))
+        bide__sim_sock_free(bide__container(node, struct bide__sim_sock, node));
     bide__sim_jobs_forget(sim);
     release_all(sim);
 }
@@ -304,8 +300,23 @@ static const struct bide__engine_ops sim_ops = {
     .entropy = sim_entropy,
     .poll = sim_poll,
     .wake = sim_wake,
-    .sock_open = sim_sock_open,
+    .sock_open = bide__sim_sock_open,
     .sock_adopt = sim_sock_adopt,
+    .sock_close = bide__sim_sock_close,
+    .sock_bind = bide__sim_bind,
+    .sock_listen = bide__sim_listen,
+    .sock_shutdown = bide__sim_shutdown,
+    .sock_setopt = bide__sim_setopt,
+    .sock_getopt = bide__sim_getopt,
+    .sock_name = bide__sim_sock_name,
+    .try_recv = bide__sim_try_recv,
+    .try_send = bide__sim_try_send,
+    .try_accept = bide__sim_try_accept,
+    .connect = bide__sim_connect,
+    .recv_wait = bide__sim_recv_wait,
+    .accept_wait = bide__sim_accept_wait,
+    .send = bide__sim_send,
+    .cancel = bide__sim_cancel,
     .watch_open = sim_watch_open,
     .watch_set = bide__watch_change,
     .watch_close = bide__watch_remove,
@@ -352,12 +363,16 @@ int bide__sim_open(const struct bide__engine_opts *opts, struct bide__engine **r
         .turn_ns_max = 8 * 1000,
         .delay_ns_max = 50 * 1000,
         .job_ns_max = 200 * 1000,
+        .latency_ns_max = 100 * 1000,
         .oversleep_ns_max = 100 * 1000,
     };
     sim->trace = TRACE_START;
     sim->trace_printed = printed && *printed && strcmp(printed, "0") != 0;
     bide__watch_set_init(&sim->watches, &sim->base, attach_watches);
     bide__list_init(&sim->signals);
+    bide__list_init(&sim->socks);
+    bide__list_init(&sim->bound);
+    bide__list_init(&sim->conns);
     bide__sim_jobs_init(sim, opts);
     *ret_engine = &sim->base;
     return 0;

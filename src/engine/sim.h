@@ -14,6 +14,8 @@
  *  - A poll() without a deadline when nothing is under way returns -EDEADLK, and the engine stays
  *    usable. Other threads and the real signals are outside the simulation: a wake that has come
  *    counts, one that may come does not. Open signals and watches keep nothing alive either.
+ *  - Sockets are streams in memory: TCP over IPv4 and IPv6, and AF_UNIX. Every address is this
+ * simulation's; connections buffer at most 128 KiB each way, whatever the options say.
  *  - Watched descriptors are the kernel's. They are asked in each poll() whether they are ready,
  * and never waited for.
  *  - Jobs run inline, from poll().
@@ -33,6 +35,7 @@ struct bide__sim_shape {
     int64_t turn_ns_max;      /* how far time moves with a poll() that need not wait */
     int64_t delay_ns_max;     /* from the moment when something could complete */
     int64_t job_ns_max;       /* how long a job or a lookup takes */
+    int64_t latency_ns_max;   /* how long bytes are on their way, where no link is set */
     int64_t oversleep_ns_max; /* how late one of four waits ends, so that several deadlines pass in
                                  one turn */
 };
@@ -55,5 +58,17 @@ int bide__sim_host(struct bide__sim *sim, const char *name, const char *address)
 
 /* Lookups of the name fail with this error of getaddrinfo's (EAI_…). -ENOMEM. */
 int bide__sim_host_fails(struct bide__sim *sim, const char *name, int error);
+
+/*
+ * How long bytes are on their way between two hosts (addresses in numbers), for connections begun
+ * from now on; for those that exist it changes if the link was set before. -EINVAL: no addresses,
+ * or not 0 <= min <= max. -ENOMEM.
+ */
+int bide__sim_link(struct bide__sim *sim, const char *host, const char *other,
+                   int64_t latency_ns_min, int64_t latency_ns_max);
+
+/* Resets every TCP connection of a host, or all for NULL: both sides see it at once. Returns how
+ * many there were, or -EINVAL. */
+int bide__sim_reset(struct bide__sim *sim, const char *host);
 
 #endif

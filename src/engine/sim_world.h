@@ -38,6 +38,11 @@ struct bide__sim {
     uint64_t trace;
     bool trace_printed;
     unsigned n_objects;
+    unsigned n_ports; /* drawn for sockets that did not care */
+    struct bide__list socks;
+    struct bide__list bound; /* those with names of their own */
+    struct bide__list conns;
+    struct bide__sim_link *links;
     atomic_bool woken;
     struct bide__watch_set watches;
     struct bide__list signals;

@@ -15,10 +15,15 @@
 #include "test.h"
 
 /* The signal comes once. */
+static inline void rig_raise_at(struct bide__engine *engine, int signo)
+{
+    struct bide__sim *sim = bide__sim_of(engine);
+    CHECK_INT(sim ? bide__sim_signal(sim, signo) : raise(signo), 0);
+}
+
 static inline void rig_raise(bide_loop *loop, int signo)
 {
-    struct bide__sim *sim = bide__sim_of(loop->engine);
-    CHECK_INT(sim ? bide__sim_signal(sim, signo) : raise(signo), 0);
+    rig_raise_at(loop->engine, signo);
 }
 
 /* For a case that asks the kernel itself for something: ends it as skipped in simulation. */

@@ -9,6 +9,7 @@
 #include "base/watched.h"
 #include "engine_rig.h"
 #include "fault.h"
+#include "sim_rig.h"
 
 /* What the scenario holds; everything that is there is given back by life_end(). */
 struct life {
@@ -138,7 +139,7 @@ static int look_around(void)
         rc = ops->signal_open(life->engine, SIGUSR1, count, &life->n_signal_calls, &life->signal);
     if (rc < 0)
         return rc;
-    CHECK_INT(raise(SIGUSR1), 0);
+    rig_raise_at(life->engine, SIGUSR1);
     rc = turn_until(&life->n_signal_calls);
     if (rc == 0)
         rc = ops->job_submit(life->engine, &life->job, BIDE__LANE_FILE);
@@ -235,6 +236,7 @@ BIDE_TEST(each_system_call_may_be_interrupted)
 /* Adopting, randomness and lookups, which the life above does without. */
 BIDE_TEST(the_other_calls_may_fail_too)
 {
+    rig_needs_kernel();
     struct bide__engine *engine = rig_open();
     int fds[2];
     rig_tcp(fds);
@@ -356,6 +358,7 @@ enum { WARM_UP = 10, ROUNDS = 1000 };
 
 BIDE_TEST(a_warm_connection_needs_no_allocation)
 {
+    rig_needs_kernel();
     struct bide__engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op receiving;
@@ -374,6 +377,7 @@ BIDE_TEST(a_warm_connection_needs_no_allocation)
 
 BIDE_TEST(a_request_costs_one_wait_one_receive_and_one_send)
 {
+    rig_needs_kernel();
     struct bide__engine *engine = rig_open();
     unsigned long n_calls_max = rig_is(engine, "epoll") ? 3 : 2;
     struct rig_pair pair = rig_tcp_pair(engine);
@@ -413,6 +417,7 @@ static void accept_and_close(struct bide__sock *listener, const struct sockaddr_
 
 BIDE_TEST(a_warm_listener_needs_no_allocation)
 {
+    rig_needs_kernel();
     struct bide__engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;

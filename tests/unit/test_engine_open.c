@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "engine_rig.h"
+#include "sim_rig.h"
 
 /* From now on the system call fails with the error, for this process. */
 static void forbid(int number, int error)
@@ -165,6 +166,7 @@ static void job_done(struct bide__job *job)
 /* The child drops everything; the parent's sockets, watches, signals, jobs and wakes go on. */
 BIDE_TEST(a_forked_child_forgets_and_the_parent_goes_on)
 {
+    rig_needs_kernel();
     int n_fds = rig_count_fds();
     struct bide__engine *engine = rig_open();
     const struct bide__engine_ops *ops = engine->ops;
@@ -245,6 +247,7 @@ static struct rig_pair accept_pair(struct bide__sock *listener,
  */
 BIDE_TEST(a_child_that_holds_descriptors_brings_no_events_back)
 {
+    rig_needs_kernel();
     struct bide__engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;

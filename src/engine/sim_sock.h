@@ -1,0 +1,193 @@
+/*
+ * Stream sockets in memory, as the files of the simulation share them: sim_sock.c has names and
+ * options, sim_connect.c how connections come about, sim_stream.c how they carry bytes and end.
+ *
+ * Invariants
+ *  - A connection is one object with two pipes, made when one side begins to connect, so that
+ * nothing can fail for want of memory later. It lives until both sides are closed and nothing is on
+ * its way any more.
+ *  - What is sent is on its way until its mark's time has come; marks of a pipe are in order.
+ *  - An operation that waits has no event; one that is decided, or a send that has room again, has.
+ *  - TCP hears of the other side only by what arrives. AF_UNIX has no way between: what one side
+ * does the other one sees at once.
+ */
+#ifndef BIDE_ENGINE_SIM_SOCK_H
+#define BIDE_ENGINE_SIM_SOCK_H
+
+#include "engine/sim_world.h"
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+enum { BIDE__SIM_PIPE_BYTES = 128 * 1024, BIDE__SIM_MARKS = 16, BIDE__SIM_OPTIONS = 24 };
+
+/* Hosts as IPv6 has them, IPv4 mapped; AF_UNIX names as bytes. */
+struct bide__sim_name {
+    struct in6_addr host;
+    uint16_t port;
+    socklen_t path_bytes; /* 0: no name */
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+enum bide__sim_state {
+    BIDE__SIM_FRESH, /* bound or not */
+    BIDE__SIM_LISTENING,
+    BIDE__SIM_CONNECTING,
+    BIDE__SIM_CONNECTED, /* until closed, whatever happens to the connection */
+};
+
+enum bide__sim_op { BIDE__SIM_RECV, BIDE__SIM_ACCEPT, BIDE__SIM_SEND, BIDE__SIM_CONNECT };
+enum { BIDE__SIM_OPS = BIDE__SIM_CONNECT + 1 };
+
+struct bide__sim_wait {
+    struct bide__sim_event event;
+    struct bide__sim_sock *sock;
+    struct bide__op *op;
+    bool decided;
+    int result;
+};
+
+struct bide__sim_sock {
+    struct bide__sock base;
+    struct bide__list node;  /* in the engine's sockets */
+    struct bide__list bound; /* in the engine's bound ones, if it is */
+    unsigned number;
+    int family;
+    enum bide__sim_state state;
+    bool has_name;
+    struct bide__sim_name name;
+    int options[BIDE__SIM_OPTIONS];
+    struct linger linger;
+    struct bide__sim_wait waits[BIDE__SIM_OPS];
+
+    unsigned backlog;
+    unsigned n_queued;
+    struct bide__list queue; /* connections that nobody accepted yet */
+    struct bide__list place; /* in a listener's queue */
+
+    struct bide__sim_conn *coming; /* while it is connecting */
+    struct bide__sim_name target;
+    struct bide__sim_event attempt;
+    unsigned n_attempts;
+
+    struct bide__sim_conn *conn;
+    unsigned side;
+    bool shut_read;
+    bool shut_write;
+    bool end_came; /* of the other side's bytes */
+    bool broken;
+    int error; /* not told yet; negative */
+    int lost;  /* why the connection went down, if a call was told */
+};
+
+enum bide__sim_mark_kind { BIDE__SIM_DATA, BIDE__SIM_END, BIDE__SIM_RESET };
+
+struct bide__sim_mark {
+    int64_t at_ns;
+    uint64_t end; /* how much of the stream is there then */
+    enum bide__sim_mark_kind kind;
+};
+
+struct bide__sim_pipe {
+    struct bide__sim_event arrival; /* of the first mark */
+    struct bide__sim_conn *conn;
+    unsigned to; /* the side that reads */
+    uint64_t n_sent;
+    uint64_t n_arrived;
+    uint64_t n_read;
+    unsigned n_marks;
+    struct bide__sim_mark marks[BIDE__SIM_MARKS];
+    char bytes[BIDE__SIM_PIPE_BYTES];
+};
+
+struct bide__sim_conn {
+    struct bide__sim *sim;
+    struct bide__list node; /* in the engine's connections */
+    bool local;             /* AF_UNIX */
+    const struct bide__sim_link *link;
+    struct bide__sim_name names[2];
+    struct bide__sim_sock *socks[2]; /* NULL: closed */
+    struct bide__sim_pipe *pipes[2]; /* from the side of this number */
+};
+
+static inline struct bide__sim_sock *bide__sim_sock_of(struct bide__sock *sock)
+{
+    return (struct bide__sim_sock *)sock;
+}
+
+static inline struct bide__sim *bide__sim_of_sock(const struct bide__sim_sock *sock)
+{
+    return (struct bide__sim *)sock->base.engine;
+}
+
+/* sim_sock.c */
+
+struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family);
+/* Of one that has no connection and no queue any more. */
+void bide__sim_sock_free(struct bide__sim_sock *sock);
+int bide__sim_name_parse(const struct bide__sim_sock *sock, const struct sockaddr *address,
+                         socklen_t length, struct bide__sim_name *ret_name);
+bool bide__sim_is_ipv4(const struct bide__sim_name *name);
+bool bide__sim_is_wildcard(const struct bide__sim_name *name);
+/* Whether a socket that is bound to `name` is meant by `target`. */
+bool bide__sim_name_covers(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
+uint16_t bide__sim_free_port(struct bide__sim *sim);
+int bide__sim_bind(struct bide__sock *sock, const struct sockaddr *address, socklen_t length);
+int bide__sim_listen(struct bide__sock *sock, int backlog);
+int bide__sim_sock_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_address,
+                        socklen_t *length);
+int bide__sim_setopt(struct bide__sock *sock, int level, int name, const void *value,
+                     socklen_t length);
+int bide__sim_getopt(struct bide__sock *sock, int level, int name, void *value, socklen_t *length);
+int bide__sim_sock_open(struct bide__engine *engine, int family, int type, int protocol,
+                        struct bide__sock **ret_sock);
+bool bide__sim_option(const struct bide__sim_sock *sock, int level, int name);
+void bide__sim_options_inherit(struct bide__sim_sock *sock, const struct bide__sim_sock *from);
+int64_t bide__sim_buffer_bytes(const struct bide__sim_sock *sock, int name);
+
+/* sim_connect.c */
+
+void bide__sim_connect_init(struct bide__sim_sock *sock);
+int bide__sim_connect(struct bide__sock *sock, struct bide__op *op, const struct sockaddr *address,
+                      socklen_t length);
+int bide__sim_try_accept(struct bide__sock *sock, struct bide__sock **ret_sock);
+int bide__sim_accept_wait(struct bide__sock *sock, struct bide__op *op);
+/* Listens no more; whoever waits in the queue sees a reset. */
+void bide__sim_listen_end(struct bide__sim_sock *listener);
+/* Ends the attempt to connect that is under way, with an error for who waits; or silently, if there
+ * is one. */
+void bide__sim_attempt_end(struct bide__sim_sock *sock, int error);
+void bide__sim_attempt_drop(struct bide__sim_sock *sock);
+/* How long something is on its way. */
+int64_t bide__sim_latency_ns(struct bide__sim *sim, const struct bide__sim_link *link);
+void bide__sim_links_free(struct bide__sim *sim);
+
+/* sim_stream.c */
+
+void bide__sim_stream_init(struct bide__sim_sock *sock);
+/* NULL without memory. */
+struct bide__sim_conn *bide__sim_conn_new(struct bide__sim *sim, bool local);
+void bide__sim_conn_free(struct bide__sim_conn *conn);
+/* From now on the socket is a side of it. */
+void bide__sim_conn_join(struct bide__sim_conn *conn, struct bide__sim_sock *sock, unsigned side);
+/* Both sides see a reset, now. */
+void bide__sim_conn_reset(struct bide__sim_conn *conn);
+
+/* Operations: begins to wait; ends a wait, after a delay, unless it ends already. */
+int bide__sim_wait(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op);
+void bide__sim_decide(struct bide__sim_sock *sock, enum bide__sim_op kind, int result);
+/* A wait that is over if `ready`: 0, or it ends later. */
+int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op,
+                         bool ready);
+/* A send that waits may have room again, or an error. */
+void bide__sim_send_again(struct bide__sim_sock *sock);
+void bide__sim_cancel(struct bide__op *op);
+
+ssize_t bide__sim_try_recv(struct bide__sock *sock, void *buffer, size_t size);
+ssize_t bide__sim_try_send(struct bide__sock *sock, const struct iovec *iov, int n_iov);
+int bide__sim_recv_wait(struct bide__sock *sock, struct bide__op *op);
+int bide__sim_send(struct bide__sock *sock, struct bide__op *op, struct iovec *iov, int n_iov);
+int bide__sim_shutdown(struct bide__sock *sock, int how);
+void bide__sim_sock_close(struct bide__sock *sock);
+
+#endif
