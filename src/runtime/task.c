@@ -190,6 +190,7 @@ static const char *state_word(const bide_task *task)
     return bide_task_cancelled(task) ? "cancelled" : "finished";
 }
 
+/* Allocates nothing: a test that hangs has its tasks printed from a signal handler. */
 int bide_task_print(bide_task *task, char *buffer, size_t size)
 {
     if (!task)
@@ -204,8 +205,10 @@ int bide_task_print(bide_task *task, char *buffer, size_t size)
         snprintf(outcome, sizeof outcome, " wait=%s", bide__wait_name(task->coro));
     if (task->future)
         return snprintf(buffer, size, "<Future %s%s>", state_word(task), outcome);
+    char number[32];
+    snprintf(number, sizeof number, "Task-%llu", (unsigned long long)task->number);
     return snprintf(buffer, size, "<Task %s name='%s' coro=%s%s>", state_word(task),
-                    bide_task_name(task), task->place->coroutine, outcome);
+                    task->name ? task->name : number, task->place->coroutine, outcome);
 }
 
 bide_task *bide_current_task(void)
