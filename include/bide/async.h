@@ -54,8 +54,9 @@ struct bide_task_opts {
  * at the earliest when the caller next suspends.
  *
  * Returns owned; to be given back by bide_await(), bide_detach() or another call that consumes it.
- * NULL only without memory (bide_await(NULL) is -ENOMEM) or where no loop runs. Suspends: no.
- * Cancel: not affected. Thread: loop thread only.
+ * NULL without memory (bide_await(NULL) is -ENOMEM), where no loop runs, on a loop that is closing
+ * or closed, and with a stack size that cannot be. Suspends: no. Cancel: not affected. Thread: loop
+ * thread only.
  */
 #define bide_spawn(...) ((bide_task *)BIDE__LAUNCH(BIDE__HOW_SPAWN, NULL, NULL, __VA_ARGS__))
 

@@ -25,8 +25,9 @@ BIDE_EXPORT int bide_gather(bide_task **tasks, size_t n, int *results);
  * all.
  *
  * results: n ints. Returns 0, or -ECANCELED if the caller was cancelled and not every task returned
- * a value; -ENOMEM, -EDEADLK, -EXDEV, -BIDE_ENOTASK with nothing taken. Suspends: yes, a join.
- * Cancel: cancels all the tasks and waits for their end. Thread: loop thread only.
+ * a value; -ENOMEM (also for a NULL slot), -EDEADLK, -EXDEV, -BIDE_ENOTASK with nothing taken.
+ * Suspends: yes, a join. Cancel: cancels all the tasks and waits for their end. Thread: loop thread
+ * only.
  */
 BIDE_EXPORT int bide_gather_all(bide_task **tasks, size_t n, int *results);
 
@@ -41,9 +42,9 @@ enum bide_wait_mode {
  * Waits for tasks without touching them: they are neither cancelled nor is their error handed on.
  *
  * tasks: n handles, borrows; the done ones are moved to the front, both parts keeping their order,
- * also if it fails with -ECANCELED. Returns how many are done, -EINVAL for n = 0 or NULL slots,
- * -ECANCELED, -ENOMEM, -EDEADLK, -EXDEV, -BIDE_ENOTASK. Suspends: yes. Cancel: the wait ends, the
- * tasks go on. Thread: loop thread only.
+ * also if it fails with -ECANCELED. Returns how many are done, -EINVAL for n = 0, NULL slots or an
+ * unknown mode, -ECANCELED, -ENOMEM, -EDEADLK, -EXDEV, -BIDE_ENOTASK. Suspends: yes. Cancel: the
+ * wait ends, the tasks go on. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_wait(bide_task **tasks, size_t n, enum bide_wait_mode mode);
 
@@ -69,6 +70,7 @@ BIDE_EXPORT int bide_next_done(bide_task **tasks, size_t n);
 /*
  * The tasks as they end, each by the index of its slot (a size_t):
  *
+ *     int rc;
  *     bide_for (size_t, i, rc, bide_as_completed(tasks, n)) {
  *         use(bide_await(tasks[i]));
  *         tasks[i] = NULL;

@@ -14,7 +14,7 @@ BIDE_BEGIN_DECLARATIONS
  * order.
  *
  * ret_group: returns owned, to be closed by the same task.
- * Returns 0, -ENOMEM, -BIDE_ENOTASK.
+ * Returns 0, -ENOMEM, -EINVAL for NULL, -BIDE_ENOTASK.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_group_open(bide_group **ret_group);
@@ -23,8 +23,9 @@ BIDE_EXPORT int bide_group_open(bide_group **ret_group);
  * bide_group_spawn(group, name, arguments...): starts a coroutine as a child of the group, from the
  * task that opened it or from a child.
  *
- * Returns 0; -BIDE_EGROUP if the group has failed or is cancelled or closed (the coroutine never
- * runs); -ENOMEM. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * Returns 0; -BIDE_EGROUP if the group has failed, is cancelled, or is closing and has no children
+ * left (the coroutine never runs); -ENOMEM, also on a loop that is closing; -EINVAL for NULL.
+ * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 #define bide_group_spawn(group, ...) \
     bide__group_spawned((group), BIDE__LAUNCH(BIDE__HOW_GROUP, (group), NULL, __VA_ARGS__))
@@ -51,10 +52,12 @@ BIDE_EXPORT size_t bide_group_size(const bide_group *group);
 /*
  * Waits for all children and ends the group.
  *
- * group: takes. rc: what the body came to; a negative one cancels the children first.
+ * group: takes, except with -EINVAL and -BIDE_ENOTASK. rc: what the body came to; a negative one
+ * cancels the children first.
  * Returns the first failure, the body's or a child's (a child that was cancelled is none);
  * otherwise rc, or -ECANCELED instead of a value if the caller was cancelled meanwhile and a child
- * ended by that. bide_error_detail() names every child that failed. Suspends: yes, a join: with
+ * ended by that; -EINVAL for NULL or a group that was abandoned; -BIDE_ENOTASK.
+ * bide_error_detail() names every child that failed. Suspends: yes, a join: with
  * bide_within() around it, its limit cancels the children. Cancel: cancels the children and waits
  * for their end. Thread: loop thread only.
  */

@@ -43,8 +43,9 @@ struct bide_loop_opts {
  * Makes a loop. It does not run yet; callbacks, watchers and tasks may be added before it does.
  *
  * opts: borrowed until return; NULL for defaults. ret_loop: returns owned, to be closed with
- * bide_loop_close(). Returns 0, -EINVAL (unknown engine, senseless option), -ENOMEM, or the error
- * of the engine that was asked for by name. Suspends: no. Cancel: not affected. Thread: any.
+ * bide_loop_close(). Returns 0, -EINVAL (unknown engine, senseless option), -ENOMEM, or the
+ * engine's error, such as -EMFILE, or -ENOSYS where it was asked for by name and is not offered.
+ * Suspends: no. Cancel: not affected. Thread: any.
  */
 BIDE_EXPORT int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret_loop);
 

@@ -52,7 +52,8 @@ BIDE_EXPORT int bide_connect(const char *host, unsigned port, const struct bide_
  * Makes a stream of a connected stream socket.
  *
  * fd: takes on success; made non-blocking and close-on-exec.
- * Returns 0, -EBADF, -ENOTSOCK, -EINVAL, -ENOMEM, -ESHUTDOWN.
+ * Returns 0; -EBADF; -ENOTSOCK; -EINVAL if it is another type of socket or listens, for senseless
+ * options, NULL, or where no loop runs; -ENOSYS in simulation; -ENOMEM, -ESHUTDOWN.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_stream_adopt(int fd, const struct bide_stream_opts *opts,

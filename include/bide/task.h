@@ -113,7 +113,7 @@ BIDE_EXPORT int bide_cancelling(const bide_task *task);
  * Their errors count as read.
  *
  * tasks: n handles, takes; the slots become NULL; NULL slots are skipped.
- * Returns 0; -EDEADLK, -EXDEV or -BIDE_ENOTASK with nothing changed; -ENOMEM.
+ * Returns 0; -EDEADLK, -EXDEV, -ENOMEM or -BIDE_ENOTASK with nothing changed.
  * Suspends: yes, a join. Cancel: not affected, the tasks are cancelled anyway. Thread: loop thread
  * only.
  */
@@ -232,8 +232,8 @@ BIDE_EXPORT size_t bide_all_tasks(bide_loop *loop, bide_task **ret_tasks, size_t
  *
  * loop: NULL for the current one. ret_promise: returns owned, to be given back with
  * bide_promise_free(). ret_future: returns owned, as a task's handle. Returns 0, -ENOMEM, -EINVAL
- * without a loop, or -ESHUTDOWN on a closed one. Suspends: no. Cancel: not affected. Thread: loop
- * thread only.
+ * without a loop or for NULL, or -ESHUTDOWN on a closed one. Suspends: no. Cancel: not affected.
+ * Thread: loop thread only.
  */
 BIDE_EXPORT int bide_future_new(bide_loop *loop, bide_promise **ret_promise,
                                 bide_future **ret_future);

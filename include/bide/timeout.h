@@ -46,21 +46,22 @@ typedef struct bide_timeout bide_timeout;
  * order.
  *
  * seconds: from now; infinity for no limit yet. ret_timeout: returns owned, to be ended by the same
- * task. Returns 0, -EINVAL for NaN, -ENOMEM, -BIDE_ENOTASK. Suspends: no. Cancel: not affected.
- * Thread: loop thread only.
+ * task. Returns 0, -EINVAL for NaN or NULL, -ENOMEM, -BIDE_ENOTASK. Suspends: no. Cancel: not
+ * affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_timeout_begin(double seconds, bide_timeout **ret_timeout);
 
 /*
  * Moves a limit that has not expired.
  *
- * deadline: a point of bide_time(); infinity for none. Returns 0, -EALREADY if it expired, -EINVAL.
+ * deadline: a point of bide_time(); infinity for none. Returns 0, -EALREADY if it expired, -EINVAL
+ * for NaN or NULL.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_timeout_move(bide_timeout *timeout, double deadline);
 
 /*
- * The limit as a point of bide_time(); infinity if there is none.
+ * The limit as a point of bide_time(); infinity if there is none, and for NULL.
  *
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
@@ -68,7 +69,7 @@ BIDE_EXPORT double bide_timeout_deadline(const bide_timeout *timeout);
 
 /*
  * Whether the limit has passed and ended what was inside: tells its -ETIMEDOUT from one of the
- * network's.
+ * network's. NULL has not.
  *
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
@@ -79,7 +80,7 @@ BIDE_EXPORT bool bide_timeout_expired(const bide_timeout *timeout);
  *
  * timeout: takes. rc: what the block came to.
  * Returns rc, or -ETIMEDOUT instead of -ECANCELED if this limit caused it and nothing further out
- * asks for the end. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * asks for the end; -EINVAL for NULL. Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_timeout_end(bide_timeout *timeout, int rc);
 

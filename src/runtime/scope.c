@@ -332,12 +332,12 @@ int bide_timeout_move(bide_timeout *timeout, double deadline)
 
 double bide_timeout_deadline(const bide_timeout *timeout)
 {
-    return bide__ns_to_seconds(timeout->scope.deadline_ns);
+    return timeout ? bide__ns_to_seconds(timeout->scope.deadline_ns) : INFINITY;
 }
 
 bool bide_timeout_expired(const bide_timeout *timeout)
 {
-    return timeout->scope.pending && timeout->scope.delivered;
+    return timeout && timeout->scope.pending && timeout->scope.delivered;
 }
 
 int bide_timeout_end(bide_timeout *timeout, int rc)

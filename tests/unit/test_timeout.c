@@ -52,6 +52,11 @@ TASK_TEST(limit_of_nan_evaluates_nothing)
     bide_timeout *timeout;
     CHECK_INT(bide_timeout_begin(NAN, &timeout), -EINVAL);
     CHECK_INT(bide_timeout_begin(1, NULL), -EINVAL);
+    CHECK_INT(bide_timeout_move(NULL, 1), -EINVAL);
+    CHECK(bide_timeout_deadline(NULL) == INFINITY);
+    CHECK(!bide_timeout_expired(NULL));
+    CHECK_INT(bide_timeout_end(NULL, 1), -EINVAL);
+    CHECK_INT(bide_timeout_begin(1, NULL), -EINVAL);
     CHECK_NOTES("");
 }
 
