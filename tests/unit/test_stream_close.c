@@ -172,11 +172,10 @@ static int never(void *data)
     FAIL("called");
 }
 
-static bide_async(leaves_a_full_stream, (int *, ret_peer))
+static bide_async(leaves_a_full_stream, (struct pair *, ret_pair))
 {
-    struct pair pair = narrow_open();
-    stuff(pair.stream);
-    *ret_peer = pair.peer;
+    *ret_pair = narrow_open();
+    stuff(ret_pair->stream);
     return 0;
 }
 
@@ -185,20 +184,21 @@ static bide_async(leaves_a_full_stream, (int *, ret_peer))
 BIDE_TEST(hooks_surround_the_waits_of_a_closing_loop)
 {
     struct hooked hooked = {0};
-    int peer;
+    struct pair pair;
     bide_loop *loop = rig_loop();
     bide_loop_set_wait_hooks(
         loop,
         &(struct bide_wait_hooks){.before = before_wait, .after = after_wait, .data = &hooked});
     CHECK_INT(bide_loop_call_later(loop, 1000, never, &hooked, note_waits, NULL), 0);
     bide_task *task = bide_spawn_with((&(struct bide_task_opts){.loop = loop}),
-                                      leaves_a_full_stream, &peer);
+                                      leaves_a_full_stream, &pair);
     CHECK_INT(bide_loop_run_until_complete(loop, task), 0);
     rig_close(loop);
     CHECK(hooked.n_when_dropped > 0);
     CHECK(hooked.n_before >= hooked.n_when_dropped + 2);
     CHECK_INT(hooked.n_after, hooked.n_before);
-    close(peer);
+    bide_close(pair.stream); /* its memory; the loop broke the connection */
+    close(pair.peer);
 }
 
 STREAM_TEST(the_background_has_a_limit)
