@@ -22,6 +22,7 @@
 #include <bide/line.h>
 #include <bide/lock.h>
 #include <bide/loop.h>
+#include <bide/manager.h>
 #include <bide/queue.h>
 #include <bide/remote.h>
 #include <bide/scoped.h>

@@ -23,6 +23,7 @@ enum bide_error {
     BIDE_EGROUP,      /* the task group has failed or is closing and takes no new tasks */
     BIDE_EPENDING,    /* there is no result yet: somebody will wake the task (bide/awaitable.h) */
     BIDE_EBROKEN,     /* the barrier was broken or reset */
+    BIDE_EMANAGER,    /* a context manager did not yield once, or is not entered, or was exited */
 };
 
 /*

@@ -17,6 +17,7 @@ static const char *const messages[] = {
     [BIDE_EGROUP - BIDE_ENOTASK] = "Task group takes no new tasks",
     [BIDE_EPENDING - BIDE_ENOTASK] = "No result yet",
     [BIDE_EBROKEN - BIDE_ENOTASK] = "Barrier was broken or reset",
+    [BIDE_EMANAGER - BIDE_ENOTASK] = "Context manager is not used as it should be",
 };
 
 const char *bide_strerror(int error)

@@ -76,7 +76,7 @@ static int close_generators(void *arguments)
         struct bide__generator *generator = bide__container(node, struct bide__generator, node);
         /* Else the task that is inside was reported already. */
         if (!generator->iterator.busy)
-            bide__generator_finish(generator, -ECANCELED);
+            bide__generator_shut(generator);
     }
     closers->n--;
     return 0;

@@ -121,25 +121,29 @@ static int generator_next(void *self, void *ret_item)
     return bide__generator_next(self, ret_item);
 }
 
-void bide__generator_finish(struct bide__generator *generator, int answer)
+void bide__generator_finish(struct bide__generator *generator, int answer, int refusal)
 {
     generator->iterator.busy = true;
     generator->yielder.slot = NULL;
     generator->answer = answer;
-    generator->refusal = answer;
+    generator->refusal = refusal;
     bide__generator_step(generator);
-    if (generator->result == answer) /* it did as it was told */
-        generator->result = 0;
     generator->iterator.busy = false;
     generator->iterator.ended = true;
+}
+
+void bide__generator_shut(struct bide__generator *generator)
+{
+    bide__generator_finish(generator, -ECANCELED, -ECANCELED);
+    if (generator->result == -ECANCELED) /* it did as it was told */
+        generator->result = 0;
 }
 
 static int generator_close(void *self)
 {
     struct bide__generator *generator = self;
-    if (generator->state == BIDE__GENERATOR_OPEN) {
-        bide__generator_finish(generator, -ECANCELED);
-    }
+    if (generator->state == BIDE__GENERATOR_OPEN)
+        bide__generator_shut(generator);
     if (generator->loop)
         bide__loop_unref(generator->loop);
     return bide__generator_told(generator);
@@ -153,6 +157,7 @@ const struct bide_iterator_kind bide__generator_kind = {
 __attribute__((noinline)) static int yield_refused(struct bide__generator *generator)
 {
     struct bide__coro *coro = bide__coro_current();
+    generator->refused = true;
     if (coro)
         bide__slow_down(coro, "generator goes on in spite of being closed");
     return generator->refusal;

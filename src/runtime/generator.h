@@ -45,9 +45,10 @@ struct bide__generator {
     struct bide__scope *scopes;
     enum bide__step step;
     enum bide__generator_state state;
-    int answer;  /* what the pending yield returns */
-    int refusal; /* what further yields return at once; 0: they yield */
-    int result;  /* the body's, once it has ended, until somebody was told */
+    int answer;   /* what the pending yield returns */
+    int refusal;  /* what further yields return at once; 0: they yield */
+    bool refused; /* there was one */
+    int result;   /* the body's, once it has ended, until somebody was told */
     const struct bide_place *place;
     int (*entry)(struct bide__yielder *self, void *arguments);
     void *arguments;
@@ -63,9 +64,11 @@ extern const struct bide_iterator_kind bide__generator_kind;
 extern _Thread_local struct bide__generator *bide__generator_here
     __attribute__((tls_model("initial-exec")));
 
-/* Continues an open generator in its yield, which returns `answer`, as further ones do that it
- * comes to; until the body's end. Its result is in `result`. */
-void bide__generator_finish(struct bide__generator *generator, int answer);
+/* Continues an open generator in its yield, which returns `answer`, until the body's end. Further
+ * yields that it comes to return `refusal`. What it came to is in `result`. */
+void bide__generator_finish(struct bide__generator *generator, int answer, int refusal);
+/* The same for a generator that is closed before its end. */
+void bide__generator_shut(struct bide__generator *generator);
 
 /* The loop is closed and the body will not be continued: releases the stack. */
 void bide__generator_lose(struct bide__generator *generator);

@@ -71,13 +71,12 @@ void bide__iterator_own(bide_iterator *iterator, bide_iterator *source)
     *link = source;
 }
 
-/* Whether everything below can be closed here. */
-static int closable(const bide_iterator *iterator)
+int bide__iterator_closable(const bide_iterator *iterator)
 {
     int rc = iterator->closable ? iterator->closable(iterator) : 0;
     for (const bide_iterator *source = iterator->sources; source && rc == 0;
          source = source->sibling)
-        rc = closable(source);
+        rc = bide__iterator_closable(source);
     return rc;
 }
 
@@ -107,7 +106,7 @@ int bide_iterator_close(bide_iterator *iterator)
 {
     if (!iterator)
         return 0;
-    int rc = iterator->busy ? -EBUSY : closable(iterator);
+    int rc = iterator->busy ? -EBUSY : bide__iterator_closable(iterator);
     return rc < 0 ? rc : iterator_close(iterator);
 }
 

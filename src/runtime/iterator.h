@@ -32,6 +32,8 @@ static inline void bide__iterator_init(bide_iterator *iterator,
     *iterator = (bide_iterator){.kind = kind, .self = iterator, .item_size = item_size};
 }
 
+/* Why the iterator and all below can't be closed here and now, or 0. */
+int bide__iterator_closable(const bide_iterator *iterator);
 /* Becomes the owner of `source`, behind those that it has. */
 void bide__iterator_own(bide_iterator *iterator, bide_iterator *source);
 /* Closes one source before its owner is closed. Returns as bide_iterator_close(). */

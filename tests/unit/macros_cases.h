@@ -352,6 +352,31 @@ static int macros_try_flows(void)
     return 0;
 }
 
+static bide_generator(int, managed, (int, n))
+{
+    int rc = bide_yield(n);
+    return rc < 0 ? rc : rc + 1;
+}
+
+static int macros_try_managers(void)
+{
+    int n = 0;
+    int rc;
+    bide_with_manager (int, value, rc, bide_iterate(managed, 3)) {
+        bide_with_manager (int, more, rc, bide_iterate(managed, 4)) {
+            n = value + more;
+            rc = 10;
+        }
+    }
+    TRY(rc == 12 && n == 7);
+    bide_manager manager = bide_manage(bide_iterate(managed, 5));
+    TRY(bide_manager_enter(&manager, &n) == 0 && n == 5);
+    TRY(bide_manager_value(&manager, &n) == 0 && n == 5);
+    TRY(bide_manager_exit(&manager, 6) == 7);
+    TRY(bide_manager_release(&manager) == -BIDE_EMANAGER);
+    return 0;
+}
+
 static int macros_try_generators(void)
 {
     struct bide_generator_opts opts;
@@ -403,6 +428,8 @@ int MACROS_MAIN(void)
         rc = macros_try_generators();
     if (rc == 0)
         rc = macros_try_flows();
+    if (rc == 0)
+        rc = macros_try_managers();
     if (rc < 0)
         return -rc;
     TRY(bide_run(takes_0) == 100);
