@@ -5,6 +5,7 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 struct io_uring;
-struct io_uring_params;
 struct io_uring_buf_reg;
 
 static _Thread_local struct {
@@ -159,9 +159,27 @@ WRAP_POSITIVE(pthread_create,
               (thread, attributes, run, argument))
 
 #if BIDE_HAVE_URING
-WRAP_NEGATIVE(io_uring_queue_init_params,
-              (unsigned entries, struct io_uring *ring, struct io_uring_params *parameters),
-              (entries, ring, parameters))
+static unsigned features_hidden;
+
+void fault_hide_uring_features(unsigned features)
+{
+    features_hidden = features;
+}
+
+int __real_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                                      struct io_uring_params *parameters);
+int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                                      struct io_uring_params *parameters);
+int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                                      struct io_uring_params *parameters)
+{
+    if (fails(FAULT_SYSTEM, "io_uring_queue_init_params"))
+        return -fault.error;
+    int rc = __real_io_uring_queue_init_params(entries, ring, parameters);
+    parameters->features &= ~features_hidden;
+    return rc;
+}
+
 WRAP_NEGATIVE(io_uring_register_buf_ring,
               (struct io_uring * ring, struct io_uring_buf_reg *description, unsigned flags),
               (ring, description, flags))

@@ -32,6 +32,9 @@ void fault_arm(enum fault_kind kind, unsigned long n, int error);
 /* Ends it; returns whether a call failed. */
 bool fault_disarm(void);
 
+/* Rings that are made from now on lack these features (IORING_FEAT_…), as on an older kernel. */
+void fault_hide_uring_features(unsigned features);
+
 /* The name of the function that failed last on this thread, or NULL. */
 const char *fault_function(void);
 

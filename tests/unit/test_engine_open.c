@@ -6,6 +6,7 @@
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "engine_rig.h"
+#include "fault.h"
 #include "sim_rig.h"
 
 /* From now on the system call fails with the error, for this process. */
@@ -113,6 +115,68 @@ BIDE_TEST(where_uring_is_missing_epoll_takes_its_place)
 {
     open_where_uring_fails(ENOSYS);
 }
+
+#if BIDE_HAVE_URING
+enum {
+    RING_SETUP = 1,
+    RING_BUFFERS
+}; /* what the engine's beginning asks of the kernel, in order */
+
+static void need_uring(void)
+{
+    struct bide__engine *engine;
+    unsetenv("BIDE_ENGINE");
+    if (bide__engine_open("uring", NULL, &engine) < 0)
+        SKIP("no io_uring here");
+    rig_close(engine);
+}
+
+/* The default falls back, and whoever names the engine is told. */
+static void open_where_a_call_fails(unsigned long n, const char *function, int error)
+{
+    int n_fds = rig_count_fds();
+    fault_arm(FAULT_SYSTEM, n, error);
+    check_open(NULL, "epoll");
+    CHECK(fault_disarm());
+    CHECK_STR(fault_function(), function);
+    fault_arm(FAULT_SYSTEM, n, error);
+    int rc = refusal("uring");
+    CHECK(fault_disarm());
+    CHECK(rc == -error || rc == -ENOSYS);
+    CHECK_INT(rig_count_fds(), n_fds);
+}
+
+/* Below 6.1 the flags are unknown; io_uring_disabled, LSMs and limits have errors of their own. */
+BIDE_TEST(a_kernel_that_refuses_the_ring_gets_epoll)
+{
+    static const int errors[] = {EINVAL, EPERM, EACCES, ENOSYS, EOPNOTSUPP, ENOMEM};
+    need_uring();
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        open_where_a_call_fails(RING_SETUP, "io_uring_queue_init_params", errors[i]);
+    open_where_a_call_fails(RING_BUFFERS, "io_uring_register_buf_ring", EINVAL);
+    open_where_a_call_fails(RING_BUFFERS, "io_uring_register_buf_ring", ENOMEM);
+    check_open(NULL, "uring");
+}
+
+BIDE_TEST(a_ring_that_lacks_a_feature_is_replaced_by_epoll)
+{
+    static const unsigned needed[] = {IORING_FEAT_NODROP, IORING_FEAT_SUBMIT_STABLE,
+                                      IORING_FEAT_FAST_POLL, IORING_FEAT_EXT_ARG,
+                                      IORING_FEAT_CQE_SKIP};
+    unsigned others = ~0U;
+    need_uring();
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        int n_fds = rig_count_fds();
+        fault_hide_uring_features(needed[i]);
+        check_open(NULL, "epoll");
+        check_refused("uring", -ENOSYS);
+        CHECK_INT(rig_count_fds(), n_fds);
+        others &= ~needed[i];
+    }
+    fault_hide_uring_features(others); /* what is newer is not missed */
+    check_open(NULL, "uring");
+}
+#endif
 
 static void keep_deadlines(void)
 {
