@@ -14,9 +14,9 @@ bide_async(fetch, (double, seconds), (int, status))
 bide_async(amain)
 {
     bide_task *tasks[N] = {
-        bide_spawn(fetch, 0.03, 200),
-        bide_spawn(fetch, 0.01, 404),
-        bide_spawn(fetch, 0.02, 302),
+        bide_spawn(fetch, 0.15, 200),
+        bide_spawn(fetch, 0.05, 404),
+        bide_spawn(fetch, 0.1, 302),
     };
     int rc;
     bide_for (size_t, i, rc, bide_as_completed(tasks, N)) {

@@ -26,7 +26,7 @@ static int schedule(bide_loop *loop)
 {
     bide_handle *never;
     double now = bide_loop_time(loop);
-    int rc = bide_loop_call_at(loop, now + 0.02, stop, loop, NULL, NULL);
+    int rc = bide_loop_call_at(loop, now + 0.1, stop, loop, NULL, NULL);
     if (rc >= 0)
         rc = bide_loop_call_later(loop, 0.01, say, "later", drop, NULL);
     if (rc >= 0)

@@ -15,7 +15,7 @@ bide_async(worker, (double, seconds))
 {
     int rc = bide_sleep(INFINITY);
     printf("  cancelled\n");
-    if (bide_shielded(0.02, say_goodbye(seconds)) < 0)
+    if (bide_shielded(0.2, say_goodbye(seconds)) < 0)
         printf("  the peer was too slow\n");
     return rc;
 }

@@ -40,7 +40,7 @@ static int audit(void *data)
 
 bide_async(amain)
 {
-    bide_task *tasks[] = {bide_spawn(serve, "A", 0.02), bide_spawn(serve, "B", 0.01)};
+    bide_task *tasks[] = {bide_spawn(serve, "A", 0.1), bide_spawn(serve, "B", 0.01)};
     int rc = bide_gather(tasks, 2, NULL);
     bide_cancel_join(tasks, 2);
     log_line("both are done"); /* what they set was theirs */

@@ -52,7 +52,7 @@ bide_async(amain)
     rc = fail_on_first_row();
     printf("  came to: %s\n", bide_strerror(rc));
     printf("a time limit:\n");
-    rc = bide_within(0.02, print_rows(3, 0));
+    rc = bide_within(0.2, print_rows(3, 0));
     printf("  came to: %s\n", bide_strerror(rc));
     return 0;
 }

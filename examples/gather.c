@@ -15,9 +15,9 @@ bide_async(job, (const char *, name), (double, seconds), (int, result))
 bide_async(amain)
 {
     bide_task *tasks[N] = {
-        bide_spawn(job, "the slow one", 0.03, 30),
-        bide_spawn(job, "the fast one", 0.01, 10),
-        bide_spawn(job, "the third one", 0.02, 20),
+        bide_spawn(job, "the slow one", 0.15, 30),
+        bide_spawn(job, "the fast one", 0.05, 10),
+        bide_spawn(job, "the third one", 0.1, 20),
     };
     int results[N];
     int rc = bide_gather(tasks, N, results);

@@ -23,7 +23,7 @@ static int gather_three(bide_task **tasks, double seconds)
 bide_async(amain)
 {
     bide_task *tasks[N];
-    printf("gather: %s\n", bide_strerror(gather_three(tasks, 0.02)));
+    printf("gather: %s\n", bide_strerror(gather_three(tasks, 0.1)));
     for (int i = 0; i < N; i++)
         printf("task %d %s\n", i, tasks[i] ? "runs on" : "was read");
     printf("await the others all the same: %d", bide_await(tasks[0]));

@@ -6,7 +6,7 @@
 
 enum { N = 6 };
 
-static const double distance = 0.02;
+static const double distance = 0.1;
 static bide_limiter limiter;
 
 bide_async(request, (int, id), (double, begin))

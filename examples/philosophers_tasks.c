@@ -62,7 +62,7 @@ static int end(const char *how, bide_task **tasks)
 bide_async(amain)
 {
     bide_task *tasks[N];
-    double end_time = bide_time() + 0.02; /* the same for all: nobody gives in before the others */
+    double end_time = bide_time() + 0.1; /* the same for all: nobody gives in before the others */
     for (int i = 0; i < N; i++)
         tasks[i] = bide_spawn(left_first, i, end_time);
     int rc = end("left fork first", tasks);

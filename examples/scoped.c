@@ -63,7 +63,7 @@ bide_async(amain)
         printf("  came to %d: %s\n", rc < 0 ? -1 : rc, bide_strerror(rc));
     }
     printf("cancel:\n");
-    int rc = bide_within(0.02, use(CANCEL));
+    int rc = bide_within(0.2, use(CANCEL));
     printf("  came to: %s\n", bide_strerror(rc));
     return 0;
 }

@@ -15,7 +15,7 @@ bide_async(delay, (double, seconds), (const char *, name))
 
 bide_async(amain)
 {
-    bide_task *slow = bide_spawn(delay, 0.03, "slow");
+    bide_task *slow = bide_spawn(delay, 0.1, "slow");
     bide_task *fast = bide_spawn_with(&(struct bide_task_opts){.name = "the fast one"}, delay, 0.01,
                                       "fast");
     char text[128];

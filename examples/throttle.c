@@ -27,7 +27,7 @@ bide_async(amain)
     bool fast = bide_time() - begin < (n - 1) * 0.005 - 0.001;
     printf("%d readings, too fast? %s\n", n, fast ? "yes" : "no");
 
-    bide_for (int, reading, rc, bide_each_within(bide_iterate(readings, 60), 0.1)) {
+    bide_for (int, reading, rc, bide_each_within(bide_iterate(readings, 60), 0.2)) {
         printf("%d\n", reading);
     }
     printf("%s\n", bide_strerror(rc));

@@ -17,7 +17,7 @@ bide_async(amain)
 {
     bide_task *tasks[N] = {
         bide_spawn(part, "one", 60, 0),
-        bide_spawn(part, "two", 0.02, -EIO),
+        bide_spawn(part, "two", 0.1, -EIO),
         bide_spawn(part, "three", 0.01, 0),
         bide_spawn(part, "four", 60, 0),
     };

@@ -21,7 +21,7 @@ bide_async(amain)
         bide_spawn(fetch, 0.001, 404),
         bide_spawn(fetch, 60, 302),
     };
-    int rc = bide_within(0.05, bide_wait(tasks, N, BIDE_ALL_COMPLETED));
+    int rc = bide_within(0.2, bide_wait(tasks, N, BIDE_ALL_COMPLETED));
     size_t n_done = bide_partition_done(tasks, N);
     printf("%s: %zu done, %zu pending\n", bide_strerror(rc), n_done, N - n_done);
     printf("status %d\n", bide_await(tasks[0]));
