@@ -223,7 +223,7 @@ TASK_TEST(burst_needs_no_turn)
 
 TASK_TEST(permits_on_the_loops_clock)
 {
-    double distance = TICKS(1);
+    double distance = TICKS(6);
     for (enum bide_limiter_kind kind = BIDE_TOKEN_BUCKET; kind <= BIDE_LEAKY_BUCKET; kind++) {
         bide_limiter limiter = made(
             (struct bide_limiter_opts){.kind = kind, .permits = 1, .period_seconds = distance});
@@ -280,7 +280,7 @@ TASK_TEST(cancelled_in_the_middle_and_at_the_end_of_the_line)
 
 TASK_TEST(the_next_one_is_not_delayed_by_a_cancelled_one)
 {
-    double distance = TICKS(2);
+    double distance = TICKS(8);
     bide_limiter limiter = made((struct bide_limiter_opts){
         .kind = BIDE_LEAKY_BUCKET, .permits = 1, .period_seconds = distance});
     CHECK_INT(bide_limiter_acquire(&limiter, 1), 0);
@@ -313,13 +313,64 @@ static bide_async(stands, (bide_limiter *, limiter))
 TASK_TEST(cancelled_after_it_was_handed_its_permit)
 {
     bide_limiter limiter = made(
-        (struct bide_limiter_opts){.permits = 1, .period_seconds = TICKS(1)});
+        (struct bide_limiter_opts){.permits = 1, .period_seconds = TICKS(6)});
     CHECK_INT(bide_limiter_acquire(&limiter, 1), 0);
     bide_task *task = bide_spawn(stands, &limiter);
     turns(1);
     CHECK_INT(bide_await(bide_spawn(cancels_when_handed, &limiter, &task)), 0);
     CHECK_INT(bide_await(task), 0);
     CHECK_NOTES("0");
+}
+
+static bide_async(takes_and_sleeps, (bide_limiter *, limiter), (double, seconds))
+{
+    int rc = bide_limiter_acquire(limiter, 1);
+    note(rc == -ECANCELED ? "c" : "p");
+    double begin = bide_time();
+    CHECK_INT(bide_shielded(INFINITY, bide_sleep(seconds)), 0);
+    CHECK(bide_time() >= begin + seconds);
+    return rc;
+}
+
+/* The task's timer serves for its next wait, whichever way the one for the permit ended. */
+TASK_TEST(sleep_after_a_cancelled_wait)
+{
+    bide_limiter limiter = made(
+        (struct bide_limiter_opts){.permits = 1, .period_seconds = TICKS(8)});
+    CHECK_INT(bide_limiter_acquire(&limiter, 1), 0);
+    bide_task *task = bide_spawn(takes_and_sleeps, &limiter, TICKS(10));
+    turns(1);
+    CHECK_INT(bide_cancel(task), 1);
+    CHECK_INT(bide_await(task), -ECANCELED);
+    CHECK_NOTES("c");
+}
+
+/* The first one's moment has passed, its timer has not expired yet, and the cancel of another one
+ * makes the limiter look. */
+static void wait_that_ends_before_its_timer(int n_turns)
+{
+    double distance = TICKS(8);
+    bide_limiter limiter = made(
+        (struct bide_limiter_opts){.permits = 1, .period_seconds = distance});
+    CHECK_INT(bide_limiter_acquire(&limiter, 1), 0);
+    bide_task *first = bide_spawn(takes_and_sleeps, &limiter, TICKS(10));
+    bide_task *second = bide_spawn(takes, &limiter, 1, "2");
+    turns(n_turns);
+    CHECK_INT(bide_limiter_n_waiting(&limiter), 2);
+    for (double begin = bide_time(); bide_time() < begin + distance;)
+        ;
+    CHECK_INT(bide_cancel(second), 1);
+    CHECK_INT(bide_limiter_n_waiting(&limiter), 0);
+    CHECK_INT(bide_await(second), -ECANCELED);
+    CHECK_INT(bide_await(first), 0);
+    CHECK_NOTES("cp");
+}
+
+/* After many short turns the loop looks at its clock rarely, so that the timer is late. */
+TASK_TEST(sleep_after_a_wait_that_ended_before_its_timer)
+{
+    for (int i = 0; i < 3; i++)
+        wait_that_ends_before_its_timer(1000 + i);
 }
 
 TASK_TEST(bounded_line)
