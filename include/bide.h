@@ -23,6 +23,7 @@
 #include <bide/lock.h>
 #include <bide/loop.h>
 #include <bide/manager.h>
+#include <bide/pipe.h>
 #include <bide/queue.h>
 #include <bide/remote.h>
 #include <bide/scoped.h>

@@ -68,7 +68,11 @@ struct bide__op {
     socklen_t address_length;
 };
 
-/* A socket or pipe end. Engines extend it. */
+/*
+ * A socket or pipe end. Engines extend it. Who holds one calls `engine`'s functions on it and on
+ * its operations, which need not be the loop's engine: what threads serve brings functions of its
+ * own.
+ */
 struct bide__sock {
     struct bide__engine *engine;
     int fd; /* -1 in simulation */
@@ -90,13 +94,20 @@ typedef void bide__signal_arrived(void *data);
 enum bide__adopt {
     BIDE__ADOPT_ANY,    /* whatever has readiness: a socket, a pipe, a terminal */
     BIDE__ADOPT_STREAM, /* a stream socket that does not listen */
+    BIDE__ADOPT_INPUT,  /* no socket, and open for reading */
+    BIDE__ADOPT_OUTPUT, /* no socket, and open for writing */
+    BIDE__ADOPT_SHARED, /* a stream socket whose flags belong to others, too: they stay */
 };
+
+/* What a shared descriptor is used for. */
+enum bide__direction { BIDE__INPUT, BIDE__OUTPUT };
 
 enum bide__lane {
     BIDE__LANE_USER,    /* whatever users submit: at most `user_threads_max` at once */
     BIDE__LANE_FILE,    /* the library's own blocking work; never waits behind users' jobs */
     BIDE__LANE_RESOLVE, /* names: a lookup that hangs delays no file */
     BIDE__LANE_COUNT,
+    BIDE__LANE_NONE, /* nothing to run: done() is called from the next poll() */
 };
 
 /*
@@ -123,6 +134,57 @@ struct bide__lookup {
     int error;             /* 0, or a getaddrinfo error (EAI_…, non-zero) */
     int system_errno;      /* with EAI_SYSTEM */
     struct addrinfo *list; /* to be freed with the engine's lookup_free() */
+};
+
+/* What a child process has in the place of its standard input, output or error. */
+enum bide__stdio_kind {
+    BIDE__STDIO_INHERIT,
+    BIDE__STDIO_PIPE,
+    BIDE__STDIO_NULL,
+    BIDE__STDIO_FD,     /* a descriptor of the caller's */
+    BIDE__STDIO_OUTPUT, /* error only: what standard output is */
+};
+
+enum { BIDE__STDIO_COUNT = 3 };
+
+/* A program to be started. All of it is borrowed until the call returns. */
+struct bide__start {
+    const char *const *arguments; /* arguments[0]: the program; without a slash, PATH is searched */
+    const char *const *environment; /* NULL: our own */
+    const char *directory;          /* NULL: our own */
+    struct {
+        enum bide__stdio_kind kind;
+        int fd;
+    } stdio[BIDE__STDIO_COUNT];
+    bool new_group; /* signals and the end concern all processes of its group */
+    bool new_session;
+};
+
+/* How a process ended. */
+struct bide__end {
+    int error;  /* negative: somebody else took the status */
+    int status; /* of its exit */
+    int signal; /* that killed it, or 0 */
+    bool dumped_core;
+};
+
+/* A child process, until process_close(). */
+struct bide__process {
+    struct bide__engine *engine;
+    int pid;
+    bool ended;
+    struct bide__end end; /* valid once it has ended */
+};
+
+/* Called from poll(), once, after `ended` and `end` were set. */
+typedef void bide__process_ended(void *data);
+
+/* What process_start() was doing when it failed. */
+enum bide__start_step {
+    BIDE__START_HERE,      /* in our own process */
+    BIDE__START_STDIO,     /* the child's descriptors and groups */
+    BIDE__START_DIRECTORY, /* changing to its directory */
+    BIDE__START_PROGRAM,   /* executing the program */
 };
 
 struct bide__engine_opts {
@@ -167,16 +229,29 @@ struct bide__engine_ops {
     /*
      * Takes a descriptor of the kernel's and makes it non-blocking and close-on-exec. -EBADF: there
      * is none. -EPERM: it has no readiness. If a stream is asked for, -ENOTSOCK: no socket, and
-     * -EINVAL: a socket of another type, or one that listens. -ENOSYS in simulation. Not
-     * taken on failure; what is refused for what it is stays as it was.
+     * -EINVAL: a socket of another type, or one that listens; for input or output, -EINVAL: a
+     * socket, and -EBADF also: not open for that. -ENOSYS in simulation. Not taken on failure; what
+     * is refused for what it is stays as it was.
      */
     int (*sock_adopt)(struct bide__engine *engine, int fd, enum bide__adopt wanted,
+                      struct bide__sock **ret_sock);
+    /* Both ends of a new pipe. */
+    int (*pipe)(struct bide__engine *engine, struct bide__sock **ret_read,
+                struct bide__sock **ret_write);
+    /*
+     * A way of its own to what the descriptor stands for, whatever that is, a regular file among
+     * them; the descriptor stays the caller's, and whoever else uses it notices nothing. -EBADF:
+     * not open for this direction. -ENOSYS in simulation.
+     */
+    int (*sock_share)(struct bide__engine *engine, int fd, enum bide__direction direction,
                       struct bide__sock **ret_sock);
     /* Needs: no operation of the owner's pending on it. Closes at once; data that nobody took is
      * dropped. */
     void (*sock_close)(struct bide__sock *sock);
     int (*sock_bind)(struct bide__sock *sock, const struct sockaddr *address, socklen_t length);
     int (*sock_listen)(struct bide__sock *sock, int backlog);
+    /* Of what is no socket only the end of writing, where nothing can be read: closes it, and
+     * nothing may be pending. Otherwise -ENOTSOCK. */
     int (*sock_shutdown)(struct bide__sock *sock, int how);
     int (*sock_setopt)(struct bide__sock *sock, int level, int name, const void *value,
                        socklen_t length);
@@ -220,6 +295,27 @@ struct bide__engine_ops {
     int (*signal_open)(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
                        void *data, struct bide__signal **ret_signal);
     void (*signal_close)(struct bide__signal *signal);
+
+    /*
+     * Starts a program. `ret_socks[i]`: our end of the pipe, where stdio[i] asks for one, otherwise
+     * unchanged. `ret_step` is set on failure: what failed, as far as the child. Nothing but the
+     * three descriptors is open in the child; it starts with no signal blocked, and with SIGPIPE
+     * and what we catch at their defaults. -ENOSYS in simulation.
+     */
+    int (*process_start)(struct bide__engine *engine, const struct bide__start *start,
+                         bide__process_ended *ended, void *data,
+                         struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
+                         enum bide__start_step *ret_step, struct bide__process **ret_process);
+    /* To the process, or to its group if it has one of its own. -ESRCH: it has ended. Never reaches
+     * another process that has its number now. */
+    int (*process_signal)(struct bide__process *process, int signo);
+    /* Looks whether it has ended: then `ended` and `end` are set, and the callback comes still. */
+    bool (*process_look)(struct bide__process *process);
+    /* Kills what is left of it and of its own group, and reaps it, waiting if need be for a moment;
+     * the callback is not called any more. */
+    void (*process_close)(struct bide__process *process);
+    /* In a child after fork: lets go of it without touching it. */
+    void (*process_forget)(struct bide__process *process);
 
     int (*job_submit)(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane);
     void (*job_abandon)(struct bide__engine *engine, struct bide__job *job);

@@ -26,6 +26,8 @@
 #include "base/watched.h"
 #include "engine/engine.h"
 #include "engine/pool.h"
+#include "engine/process.h"
+#include "engine/share.h"
 #include "engine/signal.h"
 #include "engine/socket.h"
 #include "engine/wake.h"
@@ -221,21 +223,37 @@ static int epoll_sock_adopt(struct bide__engine *engine, int fd, enum bide__adop
     return 0;
 }
 
-static void epoll_sock_close(struct bide__sock *base)
+static void close_fd(struct sock *sock)
 {
-    struct sock *sock = sock_of(base);
     struct epoll *epoll = engine_of(sock);
+    if (sock->base.fd < 0)
+        return;
     for (int kind = 0; kind < OP_KINDS; kind++)
         assert(!sock->ops[kind]);
     if (sock->registered) {
         epoll->n_registered--;
         if (sock->adopted) /* its file may live on, and then its entry would, too */
-            epoll_ctl(epoll->fd, EPOLL_CTL_DEL, base->fd, NULL);
+            epoll_ctl(epoll->fd, EPOLL_CTL_DEL, sock->base.fd, NULL);
     }
-    close(base->fd);
+    close(sock->base.fd);
+    sock->base.fd = -1;
+    sock->registered = false;
     epoll->n_closes++;
     epoll->rest_until_ns = 0;
-    release(epoll, sock);
+}
+
+static void epoll_sock_close(struct bide__sock *base)
+{
+    close_fd(sock_of(base));
+    release(engine_of(sock_of(base)), sock_of(base));
+}
+
+static int epoll_sock_shutdown(struct bide__sock *base, int how)
+{
+    int rc = bide__fd_shutdown_closes(sock_of(base)->traits, how);
+    if (rc > 0)
+        close_fd(sock_of(base));
+    return rc == 0 ? bide__socket_shutdown(base, how) : rc < 0 ? rc : 0;
 }
 
 static int epoll_sock_setopt(struct bide__sock *base, int level, int name, const void *value,
@@ -334,20 +352,12 @@ static ssize_t epoll_try_recv(struct bide__sock *base, void *buffer, size_t size
     return note_loss(sock, n);
 }
 
-static size_t iov_size(const struct iovec *iov, int n_iov)
-{
-    size_t size = 0;
-    for (int i = 0; i < n_iov; i++)
-        size += iov[i].iov_len;
-    return size;
-}
-
 /* What the kernel does not take whole fills it: the event that it has room again follows
  * (epoll(7)). */
 static ssize_t send_some(struct sock *sock, const struct iovec *iov, int n_iov)
 {
     ssize_t n = bide__fd_send(sock->base.fd, sock->traits, iov, n_iov);
-    if (n == -EAGAIN || (n >= 0 && (size_t)n < iov_size(iov, n_iov)))
+    if (n == -EAGAIN || (n >= 0 && (size_t)n < bide__iov_size(iov, n_iov)))
         sock->writable = false;
     return note_loss(sock, n);
 }
@@ -694,7 +704,8 @@ static void epoll_forget(struct bide__engine *engine)
     for (uint32_t i = 0; i < epoll->n_slots; i++) {
         struct sock *sock = epoll->slots[i].sock;
         if (sock) {
-            close(sock->base.fd);
+            if (sock->base.fd >= 0)
+                close(sock->base.fd);
             free(sock);
         }
     }
@@ -714,10 +725,12 @@ static const struct bide__engine_ops epoll_ops = {
     .wake = epoll_wake,
     .sock_open = epoll_sock_open,
     .sock_adopt = epoll_sock_adopt,
+    .pipe = bide__pipe_open,
+    .sock_share = bide__sock_share,
     .sock_close = epoll_sock_close,
     .sock_bind = bide__socket_bind,
     .sock_listen = bide__socket_listen,
-    .sock_shutdown = bide__socket_shutdown,
+    .sock_shutdown = epoll_sock_shutdown,
     .sock_setopt = epoll_sock_setopt,
     .sock_getopt = bide__socket_getopt,
     .sock_name = bide__socket_name,
@@ -734,6 +747,11 @@ static const struct bide__engine_ops epoll_ops = {
     .watch_close = bide__watch_remove,
     .signal_open = epoll_signal_open,
     .signal_close = bide__signals_remove,
+    .process_start = bide__process_start,
+    .process_signal = bide__process_signal,
+    .process_look = bide__process_look,
+    .process_close = bide__process_close,
+    .process_forget = bide__process_forget,
     .job_submit = epoll_job_submit,
     .job_abandon = epoll_job_abandon,
     .lookup = epoll_lookup,

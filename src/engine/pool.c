@@ -252,8 +252,21 @@ static int staff(struct bide__pool *pool, struct lane *lane)
     return 0;
 }
 
+static void finish_unrun(struct bide__pool *pool, struct bide__job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    job->state = JOB_FINISHED;
+    list_append(&pool->finished, job);
+    atomic_store_explicit(&pool->any_finished, true, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 int bide__pool_submit(struct bide__pool *pool, struct bide__job *job, enum bide__lane lane_id)
 {
+    if (lane_id == BIDE__LANE_NONE) {
+        finish_unrun(pool, job);
+        return 0;
+    }
     assert(job->run && job->done && job->drop);
     struct lane *lane = &pool->lanes[lane_id];
     job->lane = (uint8_t)lane_id;

@@ -34,7 +34,7 @@ void bide__pool_close(struct bide__pool *pool, int64_t join_ns);
 void bide__pool_forget(struct bide__pool *pool);
 
 /* -EAGAIN (and the like) if no thread of the lane runs and none can be started: the job was not
- * taken. */
+ * taken. Without a lane nothing fails. */
 int bide__pool_submit(struct bide__pool *pool, struct bide__job *job, enum bide__lane lane);
 
 /* Of a job that was submitted and for which done() was not called yet. */

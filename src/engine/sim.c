@@ -143,6 +143,40 @@ static int sim_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt 
     return -ENOSYS;
 }
 
+static int sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
+                    struct bide__sock **ret_write)
+{
+    (void)engine;
+    (void)ret_read;
+    (void)ret_write;
+    return -ENOSYS;
+}
+
+static int sim_sock_share(struct bide__engine *engine, int fd, enum bide__direction direction,
+                          struct bide__sock **ret_sock)
+{
+    (void)engine;
+    (void)fd;
+    (void)direction;
+    (void)ret_sock;
+    return -ENOSYS;
+}
+
+static int sim_process_start(struct bide__engine *engine, const struct bide__start *start,
+                             bide__process_ended *ended, void *data,
+                             struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
+                             enum bide__start_step *ret_step, struct bide__process **ret_process)
+{
+    (void)engine;
+    (void)start;
+    (void)ended;
+    (void)data;
+    (void)ret_socks;
+    (void)ret_process;
+    *ret_step = BIDE__START_HERE;
+    return -ENOSYS;
+}
+
 /* Watches */
 
 static int attach_watches(struct bide__engine *engine, int fd)
@@ -302,6 +336,9 @@ static const struct bide__engine_ops sim_ops = {
     .wake = sim_wake,
     .sock_open = bide__sim_sock_open,
     .sock_adopt = sim_sock_adopt,
+    .pipe = sim_pipe,
+    .sock_share = sim_sock_share,
+    .process_start = sim_process_start,
     .sock_close = bide__sim_sock_close,
     .sock_bind = bide__sim_bind,
     .sock_listen = bide__sim_listen,

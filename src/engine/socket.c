@@ -98,7 +98,11 @@ int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits)
     struct stat status;
     if (fstat(fd, &status) < 0)
         return -errno;
-    int rc = wanted == BIDE__ADOPT_STREAM ? check_stream(fd) : 0;
+    int rc = 0;
+    if (wanted == BIDE__ADOPT_STREAM || wanted == BIDE__ADOPT_SHARED)
+        rc = check_stream(fd);
+    else if (wanted != BIDE__ADOPT_ANY && S_ISSOCK(status.st_mode))
+        rc = -EINVAL;
     if (rc < 0)
         return rc;
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
@@ -106,12 +110,17 @@ int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits)
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
         return -errno;
-    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    int access = flags & O_ACCMODE;
+    if ((wanted == BIDE__ADOPT_INPUT && access == O_WRONLY) ||
+        (wanted == BIDE__ADOPT_OUTPUT && access == O_RDONLY))
+        return -EBADF;
+    bool set = !(flags & O_NONBLOCK) && wanted != BIDE__ADOPT_SHARED;
+    if (set && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
     *ret_traits = !S_ISSOCK(status.st_mode)
-                      ? 0
+                      ? (access == O_WRONLY ? BIDE__FD_WRITE_ONLY : 0u)
                       : socket_traits(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE),
                                       socket_option(fd, SO_PROTOCOL));
     return 0;
@@ -178,7 +187,7 @@ static ssize_t recv_counted(int fd, void *buffer, size_t size, bool *ret_drained
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(fd, &message, 0);
+    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
     const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     int n_left = 1;
     if (header && header->cmsg_level == SOL_TCP && header->cmsg_type == TCP_CM_INQ)
@@ -222,7 +231,7 @@ ssize_t bide__fd_recv(int fd, unsigned traits, struct bide__fd_fit *fit, void *b
         if (is_tcp && fit->is_counted)
             n = recv_counted(fd, buffer, size, ret_drained);
         else if (traits & BIDE__FD_SOCKET)
-            n = recv(fd, buffer, size, 0);
+            n = recv(fd, buffer, size, MSG_DONTWAIT);
         else
             n = read(fd, buffer, size);
     } while (n < 0 && errno == EINTR);
@@ -267,10 +276,10 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
     ssize_t n;
     do {
         if (n_iov == 1) {
-            n = send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+            n = send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
         } else {
             struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
-            n = sendmsg(fd, &message, MSG_NOSIGNAL);
+            n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
@@ -288,6 +297,14 @@ void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size)
         (*iov)->iov_base = (char *)(*iov)->iov_base + size;
         (*iov)->iov_len -= size;
     }
+}
+
+size_t bide__iov_size(const struct iovec *iov, int n_iov)
+{
+    size_t size = 0;
+    for (int i = 0; i < n_iov; i++)
+        size += iov[i].iov_len;
+    return size;
 }
 
 static int64_t clock_ns(clockid_t clock)

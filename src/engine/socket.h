@@ -13,7 +13,16 @@ enum bide__fd_traits {
     BIDE__FD_SOCKET = 1, /* recv and send work; otherwise read and write */
     BIDE__FD_TCP = 2, /* a byte stream without any boundaries: less than asked for means that there
                          was no more */
+    BIDE__FD_WRITE_ONLY = 4, /* no socket, and nothing can be read */
 };
+
+/* Whether shutting down this way means to close it; else 0, or -ENOTSOCK. */
+static inline int bide__fd_shutdown_closes(unsigned traits, int how)
+{
+    if (traits & BIDE__FD_SOCKET)
+        return 0;
+    return (traits & BIDE__FD_WRITE_ONLY) && how == SHUT_WR ? 1 : -ENOTSOCK;
+}
 
 /* As the engine's calls of these names: they need sock->fd only. */
 int bide__socket_bind(struct bide__sock *sock, const struct sockaddr *address, socklen_t length);
@@ -64,6 +73,7 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
 /* Steps over `size` bytes, in place. Afterwards the first element, if there is one, is not empty.
  */
 void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size);
+size_t bide__iov_size(const struct iovec *iov, int n_iov);
 
 /* The running out of descriptors or memory: accepting again at once would fail again. */
 static inline bool bide__accept_starves(int rc)

@@ -15,6 +15,8 @@
 
 #include "base/time.h"
 #include "base/watched.h"
+#include "engine/process.h"
+#include "engine/share.h"
 
 enum {
     ENTRIES_DEFAULT = 512,
@@ -530,7 +532,7 @@ static void uring_forget(struct bide__engine *engine)
     bide__list_each(node, &uring->socks)
     {
         struct bide__uring_sock *sock = bide__container(node, struct bide__uring_sock, node);
-        if (!sock->is_closed)
+        if (sock->base.fd >= 0)
             close(sock->base.fd);
     }
     release(uring);
@@ -547,10 +549,12 @@ static const struct bide__engine_ops uring_ops = {
     .wake = uring_wake,
     .sock_open = bide__uring_sock_open,
     .sock_adopt = bide__uring_sock_adopt,
+    .pipe = bide__pipe_open,
+    .sock_share = bide__sock_share,
     .sock_close = bide__uring_sock_close,
     .sock_bind = bide__socket_bind,
     .sock_listen = bide__socket_listen,
-    .sock_shutdown = bide__socket_shutdown,
+    .sock_shutdown = bide__uring_sock_shutdown,
     .sock_setopt = bide__socket_setopt,
     .sock_getopt = bide__socket_getopt,
     .sock_name = bide__socket_name,
@@ -567,6 +571,11 @@ static const struct bide__engine_ops uring_ops = {
     .watch_close = bide__watch_remove,
     .signal_open = uring_signal_open,
     .signal_close = bide__signals_remove,
+    .process_start = bide__process_start,
+    .process_signal = bide__process_signal,
+    .process_look = bide__process_look,
+    .process_close = bide__process_close,
+    .process_forget = bide__process_forget,
     .job_submit = uring_job_submit,
     .job_abandon = uring_job_abandon,
     .lookup = uring_lookup,

@@ -145,6 +145,7 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
 int bide__uring_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
                            struct bide__sock **ret_sock);
 void bide__uring_sock_close(struct bide__sock *base);
+int bide__uring_sock_shutdown(struct bide__sock *base, int how);
 /* Nobody refers to it any more. */
 void bide__uring_sock_release(struct bide__uring_sock *sock);
 int bide__uring_connect(struct bide__sock *base, struct bide__op *op,

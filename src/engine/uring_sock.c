@@ -123,13 +123,32 @@ void bide__uring_sock_close(struct bide__sock *base)
      * all the same. */
     if (is_held && bide__uring_detach(uring, &sock->request) < 0)
         bide__socket_shutdown(base, SHUT_RDWR);
-    close(base->fd);
+    if (base->fd >= 0)
+        close(base->fd);
     base->fd = -1;
     sock->is_closed = true;
     if (!is_held)
         bide__uring_sock_release(sock);
     uring->n_closes++;
     bide__uring_rise(uring);
+}
+
+int bide__uring_sock_shutdown(struct bide__sock *base, int how)
+{
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    int rc = bide__fd_shutdown_closes(sock->traits, how);
+    if (rc <= 0)
+        return rc < 0 ? rc : bide__socket_shutdown(base, how);
+    assert(!sock->waiter && !sock->is_sending);
+    if (sock->request.state == BIDE__OP_PENDING && sock->request.link)
+        bide__uring_stop(engine_of(sock), &sock->request);
+    if (sock->request.state != BIDE__OP_IDLE)
+        (void)bide__uring_detach(engine_of(sock), &sock->request);
+    close(base->fd);
+    base->fd = -1;
+    engine_of(sock)->n_closes++;
+    bide__uring_rise(engine_of(sock));
+    return 0;
 }
 
 ssize_t bide__uring_note_loss(struct bide__uring_sock *sock, ssize_t rc)

@@ -68,12 +68,12 @@ static int stream_new(bide_loop *loop, const struct bide_stream_opts *opts,
     return 0;
 }
 
-static void stream_take_sock(bide_stream *stream, struct bide__sock *sock)
+void bide__stream_take_sock(bide_stream *stream, struct bide__sock *sock)
 {
     stream->sock = sock;
     bide__stream_ref(stream);
     bide__list_append(&stream->loop->resources, &stream->resource.node);
-    if (!stream->opts.delay) /* not every stream socket knows it */
+    if (!stream->opts.delay && !stream->plain) /* not every stream socket knows it */
         bide__stream_ops(stream)->sock_setopt(sock, IPPROTO_TCP, TCP_NODELAY, &(int){1},
                                               sizeof(int));
 }
@@ -83,8 +83,20 @@ int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide
 {
     int rc = stream_new(loop, opts, ret_stream);
     if (rc == 0)
-        stream_take_sock(*ret_stream, sock);
+        bide__stream_take_sock(*ret_stream, sock);
     return rc;
+}
+
+int bide__stream_new_plain(bide_loop *loop, const struct bide_stream_opts *opts,
+                           enum bide__direction direction, bide_stream **ret_stream)
+{
+    int rc = stream_new(loop, opts, ret_stream);
+    if (rc < 0)
+        return rc;
+    (*ret_stream)->plain = true;
+    (*ret_stream)->no_input = direction == BIDE__OUTPUT;
+    (*ret_stream)->no_output = direction == BIDE__INPUT;
+    return 0;
 }
 
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
@@ -103,7 +115,7 @@ int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream *
         bide__stream_unref(stream);
         return rc;
     }
-    stream_take_sock(stream, sock);
+    bide__stream_take_sock(stream, sock);
     *ret_stream = stream;
     return 0;
 }
@@ -167,8 +179,9 @@ void bide_abort(bide_stream *stream)
     if (!stream || stream->ending)
         return;
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    bide__stream_ops(stream)->sock_setopt(stream->sock, SOL_SOCKET, SO_LINGER, &reset,
-                                          sizeof reset);
+    if (!stream->plain)
+        bide__stream_ops(stream)->sock_setopt(stream->sock, SOL_SOCKET, SO_LINGER, &reset,
+                                              sizeof reset);
     bide__stream_ref(stream);
     stream_fail(stream, -ECONNABORTED);
     stream_end(stream);
@@ -245,7 +258,7 @@ static void part(bide_stream *stream)
     bool begun = stream->discarding;
     stream->discarding = begun || stream->in_end > stream->in_begin;
     for (;;) {
-        int rc = stream->eof ? 0 : discard(stream);
+        int rc = stream->eof || stream->plain ? 0 : discard(stream);
         if (rc != -EAGAIN || !stream->discarding)
             break;
         if (!begun)

@@ -33,6 +33,9 @@ struct bide_stream {
     unsigned inside;
     int error;   /* why every new call fails: aborted or closed */
     bool ending; /* the socket is closed as soon as no operation is pending */
+    bool plain; /* a pipe or what others share: nothing is reset, nobody is waited for at the end */
+    bool no_input; /* which of the two it is not for */
+    bool no_output;
     struct bide__resource resource;
     struct bide_stream_opts opts; /* without zeroes */
 
@@ -75,6 +78,13 @@ int bide__stream_opts(const struct bide_stream_opts *opts, struct bide_stream_op
 int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
                      bide_stream **ret_stream);
 
+/* One in a single direction for what bide/pipe.h makes streams of, still without a socket; until it
+ * has one, bide__stream_unref() is the way back. */
+int bide__stream_new_plain(bide_loop *loop, const struct bide_stream_opts *opts,
+                           enum bide__direction direction, bide_stream **ret_stream);
+/* Its only socket, taken. */
+void bide__stream_take_sock(bide_stream *stream, struct bide__sock *sock);
+
 static inline void bide__stream_ref(bide_stream *stream)
 {
     stream->refs++;
@@ -96,7 +106,7 @@ static inline void bide__stream_leave(bide_stream *stream)
 
 static inline const struct bide__engine_ops *bide__stream_ops(const bide_stream *stream)
 {
-    return stream->loop->engine->ops;
+    return stream->sock->engine->ops;
 }
 
 /* Closes the socket if the stream is ending and that is possible now. */

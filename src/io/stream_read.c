@@ -19,8 +19,8 @@ static const struct bide__wait_kind recv_wait = {.name = "recv",
 /* Why nothing may be read any more; 0 if it may. */
 static int input_error(const bide_stream *stream)
 {
-    if (stream->error < 0)
-        return stream->error;
+    if (stream->error < 0 || stream->no_input)
+        return stream->error < 0 ? stream->error : -EBADF;
     if (!stream->torn)
         return 0;
     return stream->write_error < 0 ? stream->write_error : -BIDE_ETORN;

@@ -24,6 +24,8 @@ static int output_broken(const bide_stream *stream)
 /* Why nothing may be asked of the output any more; 0 if it may. */
 static int output_error(const bide_stream *stream)
 {
+    if (stream->error == 0 && stream->no_output)
+        return -EBADF;
     return stream->error < 0 ? stream->error : output_broken(stream);
 }
 

@@ -21,5 +21,5 @@ void bide__operation_prepare(struct bide__operation *operation, struct bide__cor
 void bide__operation_interrupt(struct bide__coro *coro)
 {
     struct bide__operation *operation = coro->wait_data;
-    coro->loop->engine->ops->cancel(&operation->op);
+    operation->op.sock->engine->ops->cancel(&operation->op);
 }
