@@ -24,6 +24,7 @@
 #include <bide/loop.h>
 #include <bide/manager.h>
 #include <bide/pipe.h>
+#include <bide/process.h>
 #include <bide/queue.h>
 #include <bide/remote.h>
 #include <bide/scoped.h>
