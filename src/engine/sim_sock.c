@@ -332,16 +332,11 @@ static int buffer_bytes(int name, int value)
     return bytes < least ? least : (int)bytes;
 }
 
-static bool is_simulated(const struct bide__sock *base)
-{
-    return base->fd < 0;
-}
-
 int bide__sim_setopt(struct bide__sock *base, int level, int name, const void *value,
                      socklen_t length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
-    assert(is_simulated(base));
+    assert(base->fd < 0);
     if (level == SOL_SOCKET && name == SO_LINGER) {
         if (length < sizeof sock->linger)
             return -EINVAL;
@@ -382,7 +377,7 @@ static int read_only_option(struct bide__sim_sock *sock, int name, int stored)
 int bide__sim_getopt(struct bide__sock *base, int level, int name, void *value, socklen_t *length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
-    assert(is_simulated(base));
+    assert(base->fd < 0);
     if (level == SOL_SOCKET && name == SO_LINGER) {
         if (*length > sizeof sock->linger)
             *length = sizeof sock->linger;
