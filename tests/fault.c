@@ -135,6 +135,17 @@ WRAP_SYSTEM(int, fcntl64, (int fd, int what, void *value), (fd, what, value))
 WRAP_SYSTEM(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, size, flags))
 WRAP_SYSTEM(int, poll, (struct pollfd * fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
 WRAP_SYSTEM(int, eventfd, (unsigned value, int flags), (value, flags))
+/* More arguments than there are fill registers all the same. */
+WRAP_SYSTEM(int, pipe2, (int fds[2], int flags), (fds, flags))
+WRAP_SYSTEM(int, open64, (const char *path, int flags, unsigned mode), (path, flags, mode))
+WRAP_SYSTEM(int, waitid, (unsigned kind, unsigned id, void *info, int options),
+            (kind, id, info, options))
+WRAP_SYSTEM(int, clone,
+            (int (*run)(void *), void *stack, int flags, void *argument, int *parent, void *tls,
+             int *child),
+            (run, stack, flags, argument, parent, tls, child))
+WRAP_SYSTEM(long, syscall, (long number, long a, long b, long c, long d, long e, long f),
+            (number, a, b, c, d, e, f))
 WRAP_SYSTEM(int, epoll_create1, (int flags), (flags))
 WRAP_SYSTEM(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event),
             (set, what, fd, event))

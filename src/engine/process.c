@@ -51,7 +51,7 @@ bool bide__process_look(struct bide__process *base)
     int rc = ask(process, WNOHANG | (process->has_group ? WNOWAIT : 0), &info);
     if (rc == 0)
         return false;
-    process->is_reaped = rc < 0 || !process->has_group;
+    process->is_reaped = rc == -ECHILD || (rc > 0 && !process->has_group);
     base->ended = true;
     base->end = (struct bide__end){.error = rc < 0 ? rc : 0};
     if (rc < 0)
@@ -101,7 +101,8 @@ static void reap(struct process *process)
     struct pollfd ended = {.fd = process->fd, .events = POLLIN};
     while (poll(&ended, 1, KILLED_WAIT_MS) < 0 && errno == EINTR)
         ;
-    ask(process, WNOHANG, &info);
+    if (ask(process, WNOHANG, &info) < 0) /* what is not reaped stays as long as the program does */
+        ask(process, WNOHANG, &info);
 }
 
 void bide__process_close(struct bide__process *base)

@@ -27,7 +27,6 @@ enum {
     SIGNAL_SET_BYTES = 8,
     FD_MIN = 3, /* below are the child's own */
     CLOSE_RANGE_ON_EXEC = 4,
-    KERNEL_P_PIDFD = 3,
 };
 
 /* Sanitizers keep records of calls that the child begins and never ends. */
@@ -69,9 +68,8 @@ static IN_CHILD int restore_signals(void)
     const struct kernel_action to_default = {0};
     for (int signo = 1; signo < SIGNALS_END; signo++) {
         struct kernel_action action = {0};
-        if (signo == SIGKILL || signo == SIGSTOP ||
-            syscall(SYS_rt_sigaction, signo, NULL, &action, SIGNAL_SET_BYTES) < 0)
-            continue;
+        if (syscall(SYS_rt_sigaction, signo, NULL, &action, SIGNAL_SET_BYTES) < 0)
+            return errno;
         bool is_ours = action.handler != SIG_DFL && action.handler != SIG_IGN;
         if (!is_ours && !(signo == SIGPIPE && action.handler == SIG_IGN))
             continue;
@@ -119,7 +117,7 @@ struct entry {
 };
 
 /* For kernels older than 5.11. */
-static IN_CHILD void close_listed(int folder)
+static IN_CHILD int close_listed(int folder)
 {
     union {
         struct entry first;
@@ -132,11 +130,12 @@ static IN_CHILD void close_listed(int folder)
             int fd = 0;
             for (const char *c = entry->name; *c >= '0' && *c <= '9'; c++)
                 fd = fd * 10 + (*c - '0');
-            if (fd >= FD_MIN)
-                syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+            if (fd >= FD_MIN && syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC) < 0)
+                return errno;
             at += entry->size;
         }
     }
+    return size < 0 ? errno : 0;
 }
 
 /* Descriptors that the program, or some library, left open for children. */
@@ -150,8 +149,7 @@ static IN_CHILD int close_others(void)
                           O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return errno;
-    close_listed((int)folder);
-    return 0;
+    return close_listed((int)folder);
 }
 
 static IN_CHILD int execute_path(const struct bide__start *start, const char *path)

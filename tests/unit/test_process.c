@@ -387,7 +387,7 @@ PROCESS_TEST(somebody_who_keeps_the_pipe_does_not_keep_the_wait)
 PROCESS_TEST(signals_reach_the_child_until_it_ends)
 {
     bide_process *process = start("trap 'echo got it' USR1; echo ready;"
-                                  "while :; do read x || exit 6; done");
+                                  "while :; do read x; done");
     CHECK_STR(line_of(process), "ready");
     CHECK_INT(bide_process_signal(process, 0), 0);
     CHECK_INT(bide_process_signal(process, SIGUSR1), 0);
