@@ -13,7 +13,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
-EXPECTED = "1 2 0 3 Connection timed out\n"
+EXPECTED = "1 2 0 3 Timed out\n"
 TESTS_EXPECTED = """\
 ok 1 - numbers_are_equal
 ok 2 - limits_are_scaled

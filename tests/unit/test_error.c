@@ -20,6 +20,9 @@ BIDE_TEST(system_errors_and_others)
 {
     CHECK_STR(bide_strerror(-ECONNREFUSED), "Connection refused");
     CHECK_STR(bide_strerror(-ECANCELED), "Operation canceled");
+    CHECK_STR(bide_strerror(-ETIMEDOUT), "Timed out"); /* not every time limit is a connection's */
+    CHECK_STR(bide_strerror(-ESHUTDOWN), "Was shut down");
+    CHECK_STR(bide_strerror(-EAGAIN), "Would have to wait");
     CHECK_STR(bide_strerror(0), "Success");
     CHECK_STR(bide_strerror(7), "Success");
     CHECK_STR(bide_strerror(-4095), "Unknown error -4095");
