@@ -55,7 +55,6 @@ struct sock {
     bool readable;
     bool writable;
     bool uneven; /* the end, an error or urgent data came: a short read proves nothing any more */
-    struct bide__fd_fit fit;
     bool adopted;
     bool resting;         /* a listener that found no descriptor or memory for a connection */
     uint32_t closes_seen; /* resting: the engine's count of them at that time */
@@ -338,10 +337,9 @@ static ssize_t epoll_try_recv(struct bide__sock *base, void *buffer, size_t size
     struct sock *sock = sock_of(base);
     if (sock->registered && !sock->readable)
         return -EAGAIN;
-    bool is_drained;
-    ssize_t n = bide__fd_recv(base->fd, sock->traits, &sock->fit, buffer, size, &is_drained);
+    ssize_t n = bide__fd_recv(base->fd, sock->traits, buffer, size);
     if (n > 0) {
-        if (is_drained && !sock->uneven)
+        if ((size_t)n < size && (sock->traits & BIDE__FD_TCP) && !sock->uneven)
             sock->readable = false;
         return n;
     }

@@ -6,17 +6,13 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { READS_IN_VAIN_MAX = 3 };
 
 static int result(int rc)
 {
@@ -175,73 +171,15 @@ bool bide__fd_ready(int fd, short events)
     return rc != 0;
 }
 
-/* With a count of what is left, which is never 0 when the end came (tcp(7), TCP_INQ). */
-static ssize_t recv_counted(int fd, void *buffer, size_t size, bool *ret_drained)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {buffer, size};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
-    const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    int n_left = 1;
-    if (header && header->cmsg_level == SOL_TCP && header->cmsg_type == TCP_CM_INQ)
-        memcpy(&n_left, CMSG_DATA(header), sizeof(n_left));
-    *ret_drained = n_left == 0;
-    return n;
-}
-
-/* A read that was in vain. */
-static void count_vain(int fd, struct bide__fd_fit *fit)
-{
-    if (++fit->n_vain < READS_IN_VAIN_MAX)
-        return;
-    fit->n_vain = 0;
-    int yes = 1;
-    if (!fit->tells)
-        fit->tells = setsockopt(fd, SOL_TCP, TCP_INQ, &yes, sizeof(yes)) == 0;
-    fit->is_counted = fit->tells;
-}
-
-/* Counting goes on only as long as it spares a read each time. */
-static void note_fit(int fd, struct bide__fd_fit *fit, ssize_t n, size_t size, bool is_drained)
-{
-    if (n == -EAGAIN && fit->was_full) {
-        count_vain(fd, fit);
-    } else if (n > 0 && (fit->was_full || (size_t)n < size || (fit->is_counted && !is_drained))) {
-        fit->n_vain = 0;
-        fit->is_counted = false;
-    }
-    fit->was_full = n == (ssize_t)size && !is_drained;
-}
-
-ssize_t bide__fd_recv(int fd, unsigned traits, struct bide__fd_fit *fit, void *buffer, size_t size,
-                      bool *ret_drained)
+ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size)
 {
     assert(size > 0);
-    bool is_tcp = traits & BIDE__FD_TCP;
-    *ret_drained = false;
     ssize_t n;
-    do {
-        if (is_tcp && fit->is_counted)
-            n = recv_counted(fd, buffer, size, ret_drained);
-        else if (traits & BIDE__FD_SOCKET)
-            n = recv(fd, buffer, size, MSG_DONTWAIT);
-        else
-            n = read(fd, buffer, size);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0)
-        n = -errno;
-    if (is_tcp) {
-        *ret_drained |= n > 0 && (size_t)n < size;
-        note_fit(fd, fit, n, size, *ret_drained);
-    }
-    return n;
+    do
+        n = traits & BIDE__FD_SOCKET ? recv(fd, buffer, size, MSG_DONTWAIT)
+                                     : read(fd, buffer, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
 }
 
 /* Pipes know no MSG_NOSIGNAL: the signal is held back, and taken away if this write caused it. */

@@ -51,22 +51,8 @@ int bide__fd_connect_result(int fd);
  */
 bool bide__fd_ready(int fd, short events);
 
-/*
- * How a TCP socket's reads fit what comes. Who reads with a buffer of just a message's size learns
- * from a full buffer nothing, and asks the kernel once more in vain. Where that happens again and
- * again, the kernel is asked by the same call how much is left. Zeroed with a new descriptor.
- */
-struct bide__fd_fit {
-    bool was_full; /* the last read, and whether more is there was not told */
-    bool is_counted;
-    bool tells; /* the kernel was told to tell */
-    uint8_t n_vain;
-};
-
-/* Bytes (at least 1), 0 at the end of file, -EAGAIN, or an error. ret_drained: there was no more,
- * unless the end, an error or urgent data came. */
-ssize_t bide__fd_recv(int fd, unsigned traits, struct bide__fd_fit *fit, void *buffer, size_t size,
-                      bool *ret_drained);
+/* Bytes (at least 1), 0 at the end of file, -EAGAIN, or an error. */
+ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size);
 /* Bytes (at least 1, or 0 if there is nothing to send), -EAGAIN, or an error. n_iov <= IOV_MAX. */
 ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_iov);
 

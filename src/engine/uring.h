@@ -103,7 +103,6 @@ struct bide__uring_sock {
     bool is_closed;          /* only the final completion of `request` is waited for */
     bool has_ended;          /* behind what is queued comes `end` */
     bool is_bulk;            /* much came at a time, so that a copy costs more than a call */
-    struct bide__fd_fit fit; /* of direct reads */
     bool is_drained;         /* the last direct read took all; said once */
     unsigned n_small;        /* direct reads in a row that took little */
     bool is_sending;         /* the owner's send is pending */

@@ -163,9 +163,10 @@ void bide__uring_recv_throttle(struct bide__uring *uring)
 
 /* Calls of the owner */
 
-/* Whether the socket's reads are still too large for buffers. */
-static void note_size(struct bide__uring_sock *sock, size_t n)
+/* After a short read of a TCP socket the next one would find nothing; one is spared. */
+static void note_size(struct bide__uring_sock *sock, size_t n, size_t size_asked)
 {
+    sock->is_drained = n < size_asked;
     sock->n_small = n < BUFFER_BYTES ? sock->n_small + 1 : 0;
     if (sock->n_small >= BULK_ENDS)
         sock->is_bulk = false;
@@ -188,12 +189,11 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
         sock->is_drained = false;
         return -EAGAIN;
     }
-    ssize_t n = bide__fd_recv(base->fd, sock->traits, &sock->fit, buffer, size,
-                              &sock->is_drained); /* then the next would be in vain */
+    ssize_t n = bide__fd_recv(base->fd, sock->traits, buffer, size);
     if (n == 0)
         return sock->lost;
     if (n > 0 && (sock->traits & BIDE__FD_TCP))
-        note_size(sock, (size_t)n);
+        note_size(sock, (size_t)n, size);
     return bide__uring_note_loss(sock, n);
 }
 

@@ -509,8 +509,7 @@ static void recv_fit(struct bide__engine *engine, struct bide__sock *sock, size_
     }
 }
 
-/* However the engine finds out that a full buffer was all, no wait is too long and none is skipped.
- */
+/* A full buffer does not tell whether that was all: no wait is too long and none is skipped. */
 BIDE_TEST(messages_of_just_the_buffer_s_size)
 {
     static char data[2 * FIT];

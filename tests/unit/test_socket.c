@@ -1,7 +1,6 @@
 /*
  * Scenario: the calls of socket.h on descriptors in each state. Claim: they tell the states apart
- * without waiting, a read that would be in vain is foreseen, and lists of buffers are stepped over
- * exactly.
+ * without waiting, and lists of buffers are stepped over exactly.
  */
 #include "engine/socket.h"
 
@@ -12,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fault.h"
 #include "test.h"
 
 static int listen_anywhere(int backlog, struct sockaddr_in *ret_address)
@@ -102,89 +100,6 @@ BIDE_TEST(adopting_tells_what_a_descriptor_is)
     fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK_INT(bide__fd_adopt(fd, BIDE__ADOPT_ANY, &traits), -EPERM);
     close(fd);
-}
-
-enum { ALL = 8, IN_VAIN = 3, TCP = BIDE__FD_SOCKET | BIDE__FD_TCP };
-
-/* A read of at most ALL bytes of data that has arrived. */
-static void check_recv(int fd, struct bide__fd_fit *fit, ssize_t n, bool is_drained)
-{
-    char bytes[ALL];
-    bool was_drained = !is_drained;
-    struct pollfd state = {.fd = fd, .events = POLLIN};
-    CHECK_INT(poll(&state, 1, n == -EAGAIN ? 0 : -1), n == -EAGAIN ? 0 : 1);
-    CHECK_INT(bide__fd_recv(fd, TCP, fit, bytes, sizeof(bytes), &was_drained), n);
-    CHECK_INT(was_drained, is_drained);
-}
-
-/* Messages of just the buffer's size, until the kernel is asked to count. */
-static void read_in_vain(const int fds[2], struct bide__fd_fit *fit)
-{
-    for (int i = 0; i < IN_VAIN; i++) {
-        CHECK_INT(send(fds[1], "12345678", ALL, 0), ALL);
-        check_recv(fds[0], fit, ALL, false);
-        check_recv(fds[0], fit, -EAGAIN, false);
-    }
-}
-
-static void connection_open(int fds[2])
-{
-    struct sockaddr_in address;
-    int listener = listen_anywhere(8, &address);
-    fds[1] = start_connect(&address);
-    fds[0] = bide__fd_accept(listener);
-    CHECK(fds[0] >= 0);
-    close(listener);
-}
-
-/* What comes is just as long as the buffer again and again: no read is in vain any more. */
-BIDE_TEST(a_full_buffer_that_was_all_is_known)
-{
-    int fds[2];
-    struct bide__fd_fit fit = {0};
-    connection_open(fds);
-    for (int round = 0; round < 2; round++) {
-        read_in_vain(fds, &fit);
-        for (int i = 0; i < 5; i++) {
-            CHECK_INT(send(fds[1], "12345678", ALL, 0), ALL);
-            check_recv(fds[0], &fit, ALL, true);
-        }
-        CHECK_INT(send(fds[1], "12345678 more", 13, 0), 13);
-        check_recv(fds[0], &fit, ALL, false);
-        check_recv(fds[0], &fit, 5, true); /* and counting has ended */
-    }
-    read_in_vain(fds, &fit);
-    CHECK_INT(send(fds[1], "12345678", ALL, 0), ALL);
-    close(fds[1]);
-    struct pollfd end = {.fd = fds[0], .events = POLLRDHUP};
-    CHECK_INT(poll(&end, 1, -1), 1);
-    check_recv(fds[0], &fit, ALL, false); /* behind it comes the end */
-    check_recv(fds[0], &fit, 0, false);
-    close(fds[0]);
-}
-
-/* A kernel that does not count is asked in vain as before. */
-BIDE_TEST(without_a_count_a_full_buffer_says_nothing)
-{
-    int fds[2];
-    struct bide__fd_fit fit = {0};
-    connection_open(fds);
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < IN_VAIN; i++) {
-            CHECK_INT(send(fds[1], "12345678", ALL, 0), ALL);
-            check_recv(fds[0], &fit, ALL, false);
-            bool is_last = i == IN_VAIN - 1;
-            if (is_last)
-                fault_arm(FAULT_SYSTEM, 3, ENOPROTOOPT); /* poll, recv, setsockopt */
-            check_recv(fds[0], &fit, -EAGAIN, false);
-            if (is_last) {
-                CHECK(fault_disarm());
-                CHECK_STR(fault_function(), "setsockopt");
-            }
-        }
-    }
-    for (int i = 0; i < 2; i++)
-        close(fds[i]);
 }
 
 static void check_advance(size_t size, int n_left, size_t first)
