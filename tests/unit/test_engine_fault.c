@@ -4,7 +4,6 @@
  * is or made up for, nothing leaks, nothing hangs, and the engine can be closed. And a warmed-up
  * engine allocates nothing and makes no more system calls than a loop written by hand.
  */
-#include <sys/syscall.h>
 
 #include "base/watched.h"
 #include "engine_rig.h"
@@ -324,14 +323,14 @@ BIDE_TEST(rebuilding_the_watches_may_fail_and_is_made_up_for)
     }
 }
 
-/* The peer's calls go to the kernel directly, so that they are not counted. */
+/* The peer's calls are of those that fault.h does not know, so that they are not counted. */
 static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op *sending)
 {
     struct bide__engine *engine = pair->sock->engine;
     const struct bide__engine_ops *ops = engine->ops;
     char data[64];
     memset(data, 'x', sizeof(data));
-    CHECK_INT(syscall(SYS_write, pair->peer, data, sizeof(data)), sizeof(data));
+    CHECK_INT(sendto(pair->peer, data, sizeof(data), 0, NULL, 0), sizeof(data));
     int before = receiving->n_ends;
     int rc = ops->recv_wait(pair->sock, &receiving->op);
     if (rc == BIDE__PENDING) {
@@ -351,7 +350,7 @@ static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op 
         rc = sending->result;
     }
     CHECK_INT(rc, 0);
-    CHECK_INT(syscall(SYS_read, pair->peer, data, sizeof(data)), sizeof(data));
+    CHECK_INT(recvfrom(pair->peer, data, sizeof(data), 0, NULL, NULL), sizeof(data));
 }
 
 enum { WARM_UP = 10, ROUNDS = 1000 };
