@@ -134,7 +134,7 @@ WRAP_SYSTEM(int, fcntl64, (int fd, int what, void *value), (fd, what, value))
 WRAP_SYSTEM(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, size, flags))
 WRAP_SYSTEM(int, poll, (struct pollfd * fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
 WRAP_SYSTEM(int, eventfd, (unsigned value, int flags), (value, flags))
-/* More arguments than there are fill registers all the same. */
+/* Those that take a number of arguments which varies get as many as there can be, in registers. */
 WRAP_SYSTEM(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP_SYSTEM(int, open64, (const char *path, int flags, unsigned mode), (path, flags, mode))
 WRAP_SYSTEM(int, waitid, (unsigned kind, unsigned id, void *info, int options),

@@ -5,8 +5,8 @@
  *  - Until it executes its program the child shares our memory, on a stack of its own, while our
  * thread stands still and with every signal blocked. So it calls nothing but the kernel, and it
  * changes nothing but its stack and its report.
- *  - Its report comes through that memory. Where the kernel made a copy instead (valgrind, qemu),
- * it comes through a pipe, whose end means that the program runs.
+ *  - Its report comes through that memory. Where that is a copy instead (valgrind, qemu,
+ * ThreadSanitizer), it comes through a pipe, whose end means that the program runs.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/watched.h"
 #include "engine/process.h"
 
 enum {
@@ -42,6 +43,7 @@ struct report {
 struct child {
     const struct bide__start *start;
     const char *search; /* where programs are looked for; NULL: the name is a path */
+    char *path;         /* room for one of them, PATH_BYTES */
     int fds[BIDE__STDIO_COUNT];
     int report_fd;
     volatile bool shares_memory;
@@ -160,21 +162,21 @@ static IN_CHILD int execute_path(const struct bide__start *start, const char *pa
 }
 
 /* Tries each folder; "not allowed" counts only if it is found nowhere else, as with execvp(). */
-static IN_CHILD int execute_found(const struct bide__start *start, const char *search)
+static IN_CHILD int execute_found(const struct child *child)
 {
-    char path[PATH_BYTES];
-    const char *name = start->arguments[0];
+    const struct bide__start *start = child->start;
+    char *path = child->path;
     int error = ENOENT;
-    for (const char *from = search;;) {
+    for (const char *from = child->search;;) {
         size_t n = 0;
         bool fits = true;
         for (; *from && *from != ':'; from++)
-            if ((fits = fits && n < sizeof path - 1))
+            if ((fits = fits && n < PATH_BYTES - 1))
                 path[n++] = *from;
-        if (n > 0 && fits && (fits = n < sizeof path - 1))
+        if (n > 0 && fits && (fits = n < PATH_BYTES - 1))
             path[n++] = '/';
-        for (const char *c = name; *c; c++)
-            if ((fits = fits && n < sizeof path - 1))
+        for (const char *c = start->arguments[0]; *c; c++)
+            if ((fits = fits && n < PATH_BYTES - 1))
                 path[n++] = *c;
         path[n] = '\0';
         int tried = fits ? execute_path(start, path) : ENAMETOOLONG;
@@ -213,7 +215,7 @@ static IN_CHILD int child_main(void *data)
     child->shares_memory = true;
     if (prepare(child) == 0)
         fail(child, BIDE__START_PROGRAM,
-             child->search ? execute_found(child->start, child->search)
+             child->search ? execute_found(child)
                            : execute_path(child->start, child->start->arguments[0]));
     struct report report = {.error = child->report.error, .step = child->report.step};
     syscall(SYS_write, child->report_fd, &report, sizeof report);
@@ -240,7 +242,8 @@ static const char *search_path(const struct bide__start *start)
 /* The child's number, or an error. A kernel (or its stand-in) may not know of pidfds this way. */
 static int clone_child(struct child *child, char *stack, int *ret_pidfd)
 {
-    int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+    /* ThreadSanitizer's clone() forgets our threads and fibers in the child. */
+    int flags = (BIDE__TSAN ? 0 : CLONE_VM) | CLONE_VFORK | SIGCHLD;
     int pid = clone(child_main, stack + STACK_BYTES, flags | CLONE_PIDFD, child, ret_pidfd, NULL,
                     NULL);
     if (pid >= 0 || errno != EINVAL)
@@ -279,11 +282,12 @@ static int spawn(struct child *child, const int report_fds[2], int *ret_pidfd, i
 {
     uint64_t all = UINT64_MAX;
     uint64_t before;
-    char *stack = malloc(STACK_BYTES);
+    char *stack = malloc(STACK_BYTES + PATH_BYTES);
     if (!stack) {
         close(report_fds[1]);
         return -ENOMEM;
     }
+    child->path = stack + STACK_BYTES;
     int pidfd = -1;
     int rc = 0;
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_BYTES) < 0)
