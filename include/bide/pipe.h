@@ -14,8 +14,8 @@ BIDE_BEGIN_DECLARATIONS
  * the writing end.
  *
  * opts: of both, borrowed until return; NULL for defaults. ret_read, ret_write: return owned, each
- * to be given back with bide_close(). Returns 0, -EMFILE, -ENOMEM, -EINVAL, -ESHUTDOWN; -ENOSYS in
- * simulation. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ * to be given back with bide_close(). Returns 0, -EMFILE, -ENOMEM, -EINVAL, -ESHUTDOWN.
+ * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_pipe(const struct bide_stream_opts *opts, bide_stream **ret_read,
                           bide_stream **ret_write);

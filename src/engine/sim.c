@@ -143,15 +143,6 @@ static int sim_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt 
     return -ENOSYS;
 }
 
-static int sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
-                    struct bide__sock **ret_write)
-{
-    (void)engine;
-    (void)ret_read;
-    (void)ret_write;
-    return -ENOSYS;
-}
-
 static int sim_sock_share(struct bide__engine *engine, int fd, enum bide__direction direction,
                           struct bide__sock **ret_sock)
 {
@@ -336,7 +327,7 @@ static const struct bide__engine_ops sim_ops = {
     .wake = sim_wake,
     .sock_open = bide__sim_sock_open,
     .sock_adopt = sim_sock_adopt,
-    .pipe = sim_pipe,
+    .pipe = bide__sim_pipe,
     .sock_share = sim_sock_share,
     .process_start = sim_process_start,
     .sock_close = bide__sim_sock_close,

@@ -308,6 +308,29 @@ int bide__sim_connect(struct bide__sock *base, struct bide__op *op, const struct
 
 /* Accepting */
 
+int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
+                   struct bide__sock **ret_write)
+{
+    struct bide__sock *read;
+    int rc = bide__sim_sock_open(engine, AF_UNIX, SOCK_STREAM, 0, &read);
+    if (rc < 0)
+        return rc;
+    struct bide__sim_sock *reader = bide__sim_sock_of(read);
+    rc = prepare(reader);
+    if (rc < 0) {
+        bide__sim_sock_free(reader);
+        return rc;
+    }
+    struct bide__sim_conn *conn = reader->coming;
+    struct bide__sim_sock *writer = conn->socks[1];
+    reader->coming = NULL;
+    bide__sim_conn_join(conn, reader, 0);
+    bide__sim_conn_join(conn, writer, 1);
+    *ret_read = read;
+    *ret_write = &writer->base;
+    return 0;
+}
+
 int bide__sim_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
 {
     struct bide__sim_sock *listener = bide__sim_sock_of(base);

@@ -150,6 +150,9 @@ int64_t bide__sim_buffer_bytes(const struct bide__sim_sock *sock, int name);
 void bide__sim_connect_init(struct bide__sim_sock *sock);
 int bide__sim_connect(struct bide__sock *sock, struct bide__op *op, const struct sockaddr *address,
                       socklen_t length);
+/* A connection of which each side is used in one direction. */
+int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
+                   struct bide__sock **ret_write);
 int bide__sim_try_accept(struct bide__sock *sock, struct bide__sock **ret_sock);
 int bide__sim_accept_wait(struct bide__sock *sock, struct bide__op *op);
 /* Listens no more; whoever waits in the queue sees a reset. */
