@@ -75,9 +75,10 @@ BIDE_EXPORT bide_context *bide_context_copy(void);
 /*
  * Calls function(data) in a context: what it sets stays there and is seen by the next call.
  *
- * context: borrows until return. Returns what the function returned; -EBUSY if something runs in
- * this context already, -EINVAL for NULL. Suspends: if the function does. Cancel: as the function.
- * Thread: any; one at a time.
+ * context: borrows until return. function: must not yield from a generator that calls this: the
+ * task that gets the value would go on in the context. Returns what the function returned; -EBUSY
+ * if something runs in this context already, -EINVAL for NULL. Suspends: if the function does.
+ * Cancel: as the function. Thread: any; one at a time.
  */
 BIDE_EXPORT int bide_context_run(bide_context *context, bide_callback *function, void *data);
 

@@ -56,8 +56,8 @@ BIDE_EXPORT size_t bide_group_size(const bide_group *group);
  * cancels the children first.
  * Returns the first failure, the body's or a child's (a child that was cancelled is none);
  * otherwise rc, or -ECANCELED instead of a value if the caller was cancelled meanwhile and a child
- * ended by that; -EINVAL for NULL or a group that was abandoned; -BIDE_ENOTASK.
- * bide_error_detail() names every child that failed. Suspends: yes, a join: with
+ * ended by that; -EINVAL for NULL, a group that was abandoned or that another task has open;
+ * -BIDE_ENOTASK. bide_error_detail() names every child that failed. Suspends: yes, a join: with
  * bide_within() around it, its limit cancels the children. Cancel: cancels the children and waits
  * for their end. Thread: loop thread only.
  */

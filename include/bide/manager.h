@@ -90,9 +90,9 @@ BIDE_EXPORT bide_manager bide_manage(bide_iterator *body);
  *
  * rc: what the block came to; what the yield returns. Returns what the body returned (rc if it was
  * not entered); -BIDE_EMANAGER with words in bide_error_detail() if it yielded again, or the
- * manager was exited before; -EXDEV, -BIDE_ENOTASK as bide_iterator_close(), with nothing done.
- * Suspends: if the body does; a join. Cancel: reaches the body, whose end it waits for. Thread: as
- * bide_next().
+ * manager was exited before; -EBUSY (also while another task is entering or exiting it), -EXDEV,
+ * -BIDE_ENOTASK as bide_iterator_close(), with nothing done. Suspends: if the body does; a join.
+ * Cancel: reaches the body, whose end it waits for. Thread: as bide_next().
  */
 BIDE_EXPORT int bide_manager_exit(bide_manager *manager, int rc);
 

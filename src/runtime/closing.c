@@ -65,15 +65,29 @@ static const struct bide_place closer_place = {.coroutine = "close_generators",
 
 struct closers {
     bide_loop *loop;
+    bool owned; /* it is the turn of those that are an operator's sources */
     unsigned n; /* not ended */
 };
+
+/* One that is to be closed now. An operator in the body of another generator closes its sources
+ * itself, so they come last: they are left only if the operator was left open too. */
+static struct bide__generator *next_open(const struct closers *closers)
+{
+    bide__list_each(node, &closers->loop->generators)
+    {
+        struct bide__generator *generator = bide__container(node, struct bide__generator, node);
+        if (closers->owned || !generator->iterator.owned)
+            return generator;
+    }
+    return NULL;
+}
 
 static int close_generators(void *arguments)
 {
     struct closers *closers = *(struct closers **)arguments;
-    struct bide__list *node;
-    while ((node = bide__list_pop(&closers->loop->generators))) {
-        struct bide__generator *generator = bide__container(node, struct bide__generator, node);
+    struct bide__generator *generator;
+    while ((generator = next_open(closers))) {
+        bide__list_remove(&generator->node);
         /* Else the task that is inside was reported already. */
         if (!generator->iterator.busy)
             bide__generator_shut(generator);
@@ -89,6 +103,8 @@ static void spawn_closers(struct closers *closers)
     {
         if (closers->n == CLOSERS_MAX)
             return;
+        if (bide__container(node, struct bide__generator, node)->iterator.owned != closers->owned)
+            continue;
         bide_task *task = bide__launch(BIDE__HOW_SPAWN, NULL, &opts, &closer_place,
                                        close_generators, &closers, sizeof closers);
         if (!task)
@@ -96,6 +112,16 @@ static void spawn_closers(struct closers *closers)
         closers->n++;
         bide_detach(task);
     }
+}
+
+/* Whether there is still something to wait for. */
+static bool at_work(struct closers *closers)
+{
+    if (closers->n == 0 && !closers->owned) {
+        closers->owned = true;
+        spawn_closers(closers);
+    }
+    return closers->n > 0;
 }
 
 static void report_closers(bide_loop *loop)
@@ -119,7 +145,7 @@ void bide__close_generators(bide_loop *loop)
     spawn_closers(&closers);
     bide__timer_init(&limit, limit_reached);
     bide__timer_set(loop->timers, &limit, limit_ns);
-    while (closers.n > 0) {
+    while (at_work(&closers)) {
         if (bide__loop_now_ns(loop) >= limit_ns) {
             if (cancelled)
                 break;

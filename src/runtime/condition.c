@@ -63,11 +63,12 @@ static bool holds_lock(bide_condition *condition)
 
 int bide_condition_wait_for(bide_condition *condition, bide_predicate *predicate, void *data)
 {
-    int rc = 0;
+    struct bide__coro *coro;
     if (!condition || !predicate)
         return -EINVAL;
-    if (!bide__coro_current())
-        return -BIDE_ENOTASK;
+    int rc = bide__suspend(&coro);
+    if (rc < 0)
+        return rc;
     if (!holds_lock(condition))
         return -EPERM;
     while (rc == 0 && !predicate(data))

@@ -267,12 +267,19 @@ int bide_context_run(bide_context *context, bide_callback *function, void *data)
     if (context->entered)
         return -EBUSY;
     struct bide__values **slot = current_slot();
+    uint64_t task_number = current_task_number();
     struct bide__values *outside = *slot;
     context->entered = true;
-    *slot = context->values;
+    *slot = bide__values_ref(context->values); /* its own: the loop may give the task up inside */
     int rc = function(data);
-    context->values = *slot;
-    *slot = outside;
+    if (slot == current_slot() && task_number == current_task_number()) {
+        struct bide__values *before = context->values;
+        context->values = *slot;
+        *slot = outside;
+        bide__values_unref(before);
+    } else { /* it is in a generator's body and went on in another task */
+        bide__values_unref(outside);
+    }
     context->entered = false;
     return rc;
 }

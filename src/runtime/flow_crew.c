@@ -192,11 +192,30 @@ static int crew_begin(struct crew *crew)
     return rc;
 }
 
-static void crew_targets(const struct bide__coro *coro, struct bide__search *search)
+static void end_targets(const struct bide__coro *coro, struct bide__search *search)
 {
     const struct crew *crew = coro->wait_data;
     for (size_t i = 0; i < crew->n_begun; i++)
         bide__search_visit(search, crew->workers[i].task);
+}
+
+/* Whoever can go on with a value of one of several does not wait for each of them. */
+static void next_targets(const struct bide__coro *coro, struct bide__search *search)
+{
+    const struct crew *crew = coro->wait_data;
+    if (crew->n_running == 1)
+        end_targets(coro, search);
+}
+
+/* Whether nobody but tasks that wait for the caller could give it a value. */
+static bool in_a_circle(const struct crew *crew, struct bide__coro *coro)
+{
+    for (size_t i = 0; i < crew->n_begun; i++) {
+        bide_task *task = crew->workers[i].task;
+        if (!task->done && !bide__waits_for(task, coro))
+            return false;
+    }
+    return true;
 }
 
 static void next_interrupt(struct bide__coro *coro)
@@ -207,10 +226,10 @@ static void next_interrupt(struct bide__coro *coro)
 }
 
 static const struct bide__wait_kind next_wait = {
-    .name = "next value of several", .interrupt = next_interrupt, .targets = crew_targets};
+    .name = "next value of several", .interrupt = next_interrupt, .targets = next_targets};
 /* A cancel changes nothing: the tasks were asked to end already. */
 static const struct bide__wait_kind end_wait = {.name = "close of an iterator",
-                                                .targets = crew_targets};
+                                                .targets = end_targets};
 
 /* Cancels the workers and waits for their end. */
 static void crew_stop(struct crew *crew, struct bide__coro *coro)
@@ -255,6 +274,8 @@ static int crew_next(void *self, void *ret_item)
     if (rc == 0)
         rc = crew_begin(crew);
     while (rc == 0 && bide__list_empty(&crew->ready) && crew->n_running > 0) {
+        if (in_a_circle(crew, coro))
+            return -EDEADLK;
         crew->consumer = coro;
         rc = bide__park(coro, &next_wait, crew);
     }
@@ -272,6 +293,9 @@ static int crew_closable(const bide_iterator *iterator)
         return 0;
     if (!coro)
         return -BIDE_ENOTASK;
+    for (size_t i = 0; i < crew->n_begun; i++)
+        if (crew->workers[i].task == coro->task)
+            return -EDEADLK;
     return coro->loop == crew->loop ? 0 : -EXDEV;
 }
 

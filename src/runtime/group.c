@@ -174,6 +174,8 @@ int bide_group_close(bide_group *group, int rc)
     int joined = bide__join(&coro);
     if (joined < 0)
         return joined;
+    if (group->scope.coro != coro)
+        return -EINVAL;
     bide__scope_pop(&group->scope);
     group->joining = true;
     if (rc < 0 && rc != -ECANCELED && group->failure == 0)

@@ -69,6 +69,7 @@ void bide__iterator_own(bide_iterator *iterator, bide_iterator *source)
     while (*link && *link != source)
         link = &(*link)->sibling;
     *link = source;
+    source->owned = true;
 }
 
 int bide__iterator_closable(const bide_iterator *iterator)
@@ -99,7 +100,9 @@ int bide__iterator_disown(bide_iterator *iterator, bide_iterator *source)
     while (*link != source)
         link = &(*link)->sibling;
     *link = source->sibling;
-    return iterator_close(source);
+    source->owned = false;
+    /* The closing loop is ending it: then its block is lost, but nothing else. */
+    return source->busy ? -EBUSY : iterator_close(source);
 }
 
 int bide_iterator_close(bide_iterator *iterator)

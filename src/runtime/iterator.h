@@ -20,6 +20,7 @@ struct bide_iterator {
     int failed; /* what should have been made of it could not be: the error that next() tells */
     bool busy;
     bool ended;
+    bool owned; /* is among somebody's sources */
     /* Why it can't be closed here and now, or 0; NULL: it can. */
     int (*closable)(const bide_iterator *iterator);
     bide_iterator *sources;

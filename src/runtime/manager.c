@@ -93,7 +93,7 @@ int bide_manager_exit(bide_manager *manager, int rc)
         return -EINVAL;
     if (!manager->body)
         return misused(manager->place, "was exited before");
-    int now = bide__iterator_closable(manager->body);
+    int now = manager->body->busy ? -EBUSY : bide__iterator_closable(manager->body);
     if (now < 0)
         return now;
     if (manager->value)

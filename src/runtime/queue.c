@@ -343,11 +343,13 @@ int bide_queue_shutdown(bide_queue *queue, enum bide_queue_end how)
 {
     if (!queue || (unsigned)how > BIDE_AT_ONCE)
         return -EINVAL;
+    queue->n_inside++; /* drop() may free the queue, or let the last one go */
     queue->shut = true;
     bide__line_give_all(&queue->putters, -ESHUTDOWN);
     bide__line_give_all(&queue->getters, -ESHUTDOWN);
     if (how == BIDE_AT_ONCE)
         drop_all(queue);
+    leave(queue);
     return 0;
 }
 
@@ -355,7 +357,7 @@ void bide_queue_free(bide_queue *queue)
 {
     if (!queue)
         return;
-    queue->n_inside++; /* drop() may let the last one go */
+    queue->n_inside++;
     bide_queue_shutdown(queue, BIDE_AT_ONCE);
     bide__line_give_all(&queue->joiners, -ESHUTDOWN);
     queue->freed = true;

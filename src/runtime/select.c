@@ -371,6 +371,12 @@ int bide_select_nowait(struct bide_case *cases, size_t n)
     return rc < 0 ? rc : first_possible(cases, n);
 }
 
+/* Whether the case can ever happen. */
+static bool is_live(const struct bide_case *one)
+{
+    return one->kind != BIDE_CASE_NEVER && !(one->kind == BIDE_CASE_UNTIL && isinf(one->deadline));
+}
+
 /* Which of the two waits it is: whoever can go on with one of several things does not wait for each
  * of them. -EDEADLK if nothing but tasks that wait for the caller can end it. */
 static int wait_kind(struct bide__coro *coro, const struct bide_case *cases, size_t n,
@@ -380,13 +386,13 @@ static int wait_kind(struct bide__coro *coro, const struct bide_case *cases, siz
     size_t n_tasks = 0;
     size_t n_circles = 0;
     for (size_t i = 0; i < n; i++) {
-        n_live += cases[i].kind != BIDE_CASE_NEVER;
+        n_live += is_live(&cases[i]);
         n_tasks += cases[i].kind == BIDE_CASE_DONE;
     }
     for (size_t i = 0; i < n && n_tasks == n_live; i++)
         n_circles += cases[i].kind == BIDE_CASE_DONE && bide__waits_for(cases[i].object, coro);
     *ret_kind = n_tasks == 1 && n_live == 1 ? &task_wait : &select_wait;
-    return n_circles == n_live ? -EDEADLK : 0;
+    return n_live > 0 && n_circles == n_live ? -EDEADLK : 0;
 }
 
 static int wait_for_one(struct bide__coro *coro, struct bide_case *cases, size_t n)

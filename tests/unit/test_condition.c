@@ -338,3 +338,24 @@ BIDE_TEST(loop_that_closes_while_tasks_wait)
     CHECK_NOTES("ccc");
     CHECK(!bide_lock_locked(its_lock()));
 }
+
+static bool holds(void *unused)
+{
+    (void)unused;
+    return true;
+}
+
+static bide_async(is_cancelled_with_the_lock)
+{
+    lock_it();
+    CHECK_INT(bide_cancel(bide_current_task()), 1);
+    CHECK_INT(bide_condition_wait_for(&condition, holds, NULL), -ECANCELED);
+    unlock_it();
+    return 0;
+}
+
+/* As with every call that may suspend, whether or not this one would have to. */
+TASK_TEST(cancel_before_a_wait_for_what_holds)
+{
+    CHECK_INT(bide_await(bide_spawn(is_cancelled_with_the_lock)), 0);
+}

@@ -4,6 +4,7 @@
  * dropped once, when the last holder goes.
  */
 #include <bide/context.h>
+#include <bide/generator.h>
 #include <bide/server.h>
 
 #include <pthread.h>
@@ -358,4 +359,74 @@ TASK_TEST(failing_allocations_change_nothing)
     fault_arm(FAULT_ALLOCATION, 1, 0);
     CHECK_PTR(bide_context_copy(), NULL);
     CHECK(fault_disarm());
+}
+
+static bide_context *apart;
+
+static int never_ends(void *unused)
+{
+    (void)unused;
+    set(&shape, "round");
+    return bide_shielded(INFINITY, bide_sleep(INFINITY));
+}
+
+static bide_async(stays_in_a_context)
+{
+    return bide_context_run(apart, never_ends, NULL);
+}
+
+static bide_async(leaves_one_in_a_context)
+{
+    bide_detach(bide_spawn(stays_in_a_context)); /* with nothing set */
+    set(&colour, "red");
+    apart = bide_context_copy();
+    return bide_sleep(0);
+}
+
+static void gives_up_a_task_in_a_context(void *unused)
+{
+    const struct bide_loop_opts brief = {.cleanup_seconds = 0.02};
+    (void)unused;
+    CHECK_INT(bide_run_with(&brief, leaves_one_in_a_context), 0);
+    CHECK_STR(bide_context_lookup(apart, &colour), "red");
+    bide_context_free(apart);
+}
+
+BIDE_TEST(context_outlives_a_task_that_is_given_up_in_it)
+{
+    char output[16384];
+    CHECK_INT(test_child(gives_up_a_task_in_a_context, NULL, output, sizeof output), 0);
+}
+
+static int yields_in_it(void *unused)
+{
+    int one = 1;
+    (void)unused;
+    set(&colour, "green");
+    return bide_yield_item(&one, sizeof one);
+}
+
+static bide_generator(int, yields_in_a_context)
+{
+    return bide_context_run(apart, yields_in_it, NULL);
+}
+
+static bide_async(asks, (bide_iterator *, it))
+{
+    int value;
+    return bide_next(it, &value);
+}
+
+/* Which must not be, but harms nobody who has no part in it. */
+TASK_TEST(generator_that_yields_in_a_context_and_goes_on_in_another_task)
+{
+    set(&colour, "red");
+    apart = bide_context_copy();
+    bide_iterator *it = bide_iterate(yields_in_a_context);
+    CHECK_INT(bide_await(bide_spawn(asks, it)), 1);
+    CHECK_COLOUR("red");
+    CHECK_INT(bide_iterator_close(it), 0);
+    CHECK_COLOUR("red");
+    CHECK_STR(bide_context_lookup(apart, &colour), "red");
+    bide_context_free(apart);
 }

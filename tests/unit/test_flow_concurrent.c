@@ -432,3 +432,91 @@ TASK_TEST(many_sources)
     check_closed(it, 0);
     check_no_task_left();
 }
+
+static bide_iterator *own;
+
+static bide_generator(int, closes_who_asks_it)
+{
+    int rc = bide_yield(1);
+    CHECK_INT(bide_iterator_close(own), -EDEADLK);
+    note("e");
+    return rc;
+}
+
+TASK_TEST(source_that_closes_its_operator)
+{
+    own = MERGE(bide_iterate(closes_who_asks_it));
+    CHECK_ASKED(own, 1);
+    turns(2);
+    check_closed(own, 0);
+    CHECK_NOTES("e");
+    check_no_task_left();
+}
+
+static bide_task *asker;
+
+static bide_generator(int, waits_for_who_asks, (int, value))
+{
+    int rc = bide_shield(asker);
+    note(rc < 0 ? "d" : "w");
+    return rc < 0 ? rc : bide_yield(value);
+}
+
+static bide_async(asks_once, (bide_iterator *, it), (int, expected))
+{
+    int value = -1;
+    int rc = bide_next(it, &value);
+    CHECK_INT(rc == 1 ? value : rc, expected);
+    return 0;
+}
+
+/* Who can go on with another source's value is not waited for in a circle. */
+TASK_TEST(source_that_waits_for_who_asks)
+{
+    bide_iterator *it = MERGE(bide_iterate(waits_for_who_asks, 1), FLOW(WAIT, 2));
+    asker = bide_spawn(asks_once, it, 2);
+    CHECK_INT(bide_shield(asker), 0);
+    turns(1);
+    CHECK_NOTES("w");
+    CHECK_ASKED(it, 1);
+    check_closed(it, 0);
+    CHECK_INT(bide_await(asker), 0);
+
+    it = MERGE(bide_iterate(waits_for_who_asks, 1));
+    asker = bide_spawn(asks_once, it, -EDEADLK);
+    CHECK_INT(bide_shield(asker), 0);
+    CHECK_NOTES("d");
+    check_closed(it, 0);
+    CHECK_INT(bide_await(asker), 0);
+    check_no_task_left();
+}
+
+static bide_async(waits_for, (bide_task **, task))
+{
+    return bide_shield(*task);
+}
+
+static bide_generator(int, lets_its_caller_go_first, (bide_task *, task))
+{
+    int rc = bide_yield(1);
+    if (rc == 0)
+        rc = bide_shield(task);
+    return rc;
+}
+
+/* The circle is there before the last link of it asks. */
+TASK_TEST(asking_those_who_wait_for_the_caller)
+{
+    bide_task *self = bide_retain(bide_current_task());
+    bide_task *between = bide_spawn(waits_for, &self);
+    bide_iterator *it = MERGE(bide_iterate(lets_its_caller_go_first, between));
+    CHECK_ASKED(it, 1);
+    turns(3);
+    CHECK_ASKED(it, -EDEADLK);
+    check_closed(it, 0);
+    CHECK_INT(bide_cancel(between), 1);
+    turns(2);
+    CHECK_INT(bide_await(between), -ECANCELED);
+    bide_detach(self);
+    check_no_task_left();
+}

@@ -4,6 +4,7 @@
  * never ends. Claim: the pending yield and all later ones fail, the cleanup runs to its end before
  * the close returns, its error is told once, and no stack is left over.
  */
+#include <bide/flow.h>
 #include <bide/generator.h>
 #include <sys/wait.h>
 
@@ -464,4 +465,41 @@ BIDE_TEST(task_that_is_stuck_inside_is_reported_with_all_its_frames)
 {
     check_backtrace(leaves_stuck_once);
     check_backtrace(leaves_stuck_deeply);
+}
+
+struct pair {
+    int one, other;
+};
+
+/* Asks two generators that wait in their cleanup through an operator, and closes that. */
+static bide_generator(int, sums, (int, n_turns))
+{
+    struct pair pair;
+    int rc;
+    bide_iterator *it = bide_zip(struct pair, (one, bide_iterate(cleans_up, n_turns, 0)),
+                                 (other, bide_iterate(cleans_up, 3 * n_turns, 0)));
+    while ((rc = bide_next(it, &pair)) == 1 && (rc = bide_yield(pair.one + pair.other)) == 0)
+        ;
+    CHECK_INT(bide_iterator_close(it), 0);
+    note(".");
+    return rc;
+}
+
+static bide_async(leaves_operators, (bool, within))
+{
+    left[0] = within ? bide_iterate(sums, 2)
+                     : bide_chain((bide_iterator *[]){bide_iterate(cleans_up, 2, 0)}, 1);
+    take(left[0], 0);
+    return 3;
+}
+
+/* Nobody but the operator closes its sources while it may still do so. */
+BIDE_TEST(operators_that_are_left_open)
+{
+    CHECK_INT(bide_run_with(NULL, leaves_operators, true), 3);
+    CHECK_NOTES("()().");
+    CHECK_INT(bide_iterator_close(left[0]), 0);
+    CHECK_INT(bide_run_with(NULL, leaves_operators, false), 3);
+    CHECK_NOTES("()");
+    CHECK_INT(bide_iterator_close(left[0]), 0);
 }

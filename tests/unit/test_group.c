@@ -429,3 +429,18 @@ TASK_TEST(many_children)
     CHECK_INT(bide_within(TICKS(1), bide_group_close(group, 0)), -ETIMEDOUT);
     CHECK_INT((long long)bide_all_tasks(NULL, NULL, 0), 1);
 }
+
+static bide_async(closes_group, (bide_group *, group))
+{
+    return bide_group_close(group, 0);
+}
+
+TASK_TEST(closed_by_another_task)
+{
+    bide_group *group;
+    CHECK_INT(bide_group_open(&group), 0);
+    CHECK_INT(bide_group_spawn(group, notes_when_done, "a", 3, 1), 0);
+    CHECK_INT(bide_await(bide_spawn(closes_group, group)), -EINVAL);
+    CHECK_INT(bide_group_close(group, 2), 2);
+    CHECK_NOTES("a");
+}

@@ -307,3 +307,22 @@ BIDE_TEST(without_memory)
     }
     CHECK(n > 3);
 }
+
+static bide_async(exits, (bide_manager *, manager), (int, rc), (int, expected))
+{
+    CHECK_INT(bide_manager_exit(manager, rc), expected);
+    return 0;
+}
+
+TASK_TEST(one_exits_while_another_enters_or_exits)
+{
+    bide_manager manager = bide_manage(bide_iterate(managed, 7, 2));
+    bide_task *early = bide_spawn(exits, &manager, 4, -EBUSY);
+    int value;
+    CHECK_INT(bide_manager_enter(&manager, &value), 0);
+    CHECK_INT(bide_await(early), 0);
+    bide_task *tasks[] = {bide_spawn(exits, &manager, 5, 5),
+                          bide_spawn(exits, &manager, 6, -EBUSY)};
+    CHECK_INT(bide_gather_all(tasks, 2, NULL), 0);
+    CHECK_NOTES("(5)");
+}

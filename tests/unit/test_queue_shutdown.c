@@ -241,3 +241,21 @@ TASK_TEST(rendezvous)
     CHECK_INT(ints_task_done(queue), -EINVAL);
     ints_free(queue);
 }
+
+static void frees_it(void *item, void *data)
+{
+    static int n;
+    (void)item;
+    if (++n % 2 == 1)
+        ints_free(*(ints **)data);
+}
+
+TASK_TEST(drop_that_frees_the_queue)
+{
+    ints *queue;
+    struct bide_queue_opts opts = {.drop = frees_it, .data = &queue};
+    CHECK_INT(ints_new(&opts, &queue), 0);
+    CHECK_INT(ints_put_nowait(queue, 1), 0);
+    CHECK_INT(ints_put_nowait(queue, 2), 0);
+    CHECK_INT(ints_shutdown(queue, BIDE_AT_ONCE), 0);
+}

@@ -628,3 +628,20 @@ TASK_TEST(random_trade_keeps_the_sums)
     for (int i = 0; i < MARKETS; i++)
         ints_free(market.queues[i]);
 }
+
+static bide_async(waits_for_it, (bide_task *, task))
+{
+    return bide_shield(task);
+}
+
+TASK_TEST(circle_beside_a_time_that_never_comes)
+{
+    bide_task *task = bide_spawn(waits_for_it, bide_current_task());
+    turns(1);
+    struct bide_case cases[] = {bide_case_done(task), bide_case_until(INFINITY)};
+    CHECK_INT(bide_select(cases, 2), -EDEADLK);
+    CHECK_INT(bide_within(TICKS(1), bide_select(&cases[1], 1)), -ETIMEDOUT);
+    CHECK_INT(bide_cancel(task), 1);
+    turns(1);
+    CHECK_INT(bide_await(task), -ECANCELED);
+}
