@@ -2,6 +2,7 @@
  * starts, and beside them a variable of the thread, which all its tasks share. */
 #include <bide.h>
 
+#include <errno.h>
 #include <stdio.h>
 
 static const bide_context_var request_id = {"request_id", "none"};
@@ -52,6 +53,16 @@ bide_async(amain)
     bide_context_reset(token); /* the callback keeps what was set when it was scheduled */
     bide_sleep(0);
     log_line("reset");
+
+    if ((rc = bide_context_set(&request_id, "D", NULL, &token)) < 0)
+        return rc;
+    bide_context *then = bide_context_copy();
+    bide_context_token_free(token); /* it is to stay */
+    rc = then ? bide_context_set(&request_id, "E", NULL, NULL) : -ENOMEM;
+    if (rc >= 0)
+        printf("kept: %s\n", (const char *)bide_context_lookup(then, &request_id));
+    bide_context_free(then);
+    log_line("set anew");
     printf("%d lines logged by this thread\n", lines_logged);
     return rc;
 }

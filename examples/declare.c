@@ -23,6 +23,10 @@ bide_async(amain)
     printf("a declared coroutine: %d", bide_await(task));
     printf(", and by a second handle: %d\n", bide_await(second_handle));
     printf("a plain function: %d\n", bide_await(bide_spawn_fn(plain, &number)));
+    struct bide_task_opts opts = {.name = "the plain one"};
+    task = bide_spawn_fn_with(&opts, plain, &number);
+    printf("with options: %s", bide_task_name(task));
+    printf(": %d\n", bide_await(task));
     bide_for (int, n, rc, bide_iterate(down_from, 3)) {
         printf("a declared generator: %d\n", n);
     }

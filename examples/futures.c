@@ -1,6 +1,7 @@
 /* A future: a result that something other than a coroutine delivers, here a timer's callback. */
 #include <bide.h>
 
+#include <errno.h>
 #include <stdio.h>
 
 static int deliver(void *promise)
@@ -25,6 +26,15 @@ static bide_future *make_request(void)
     if (rc < 0)
         bide_promise_free(promise); /* and so the future is cancelled */
     return future;
+}
+
+/* The side that delivers sees whether it still has to. */
+static void fail(bide_promise *promise, const char *why)
+{
+    if (bide_task_done(bide_promise_future(promise)))
+        printf("no use in saying: %s\n", why);
+    else
+        bide_promise_set(promise, -EHOSTUNREACH, why);
 }
 
 bide_async(amain)
@@ -55,6 +65,15 @@ bide_async(amain)
         return rc;
     bide_promise_free(promise); /* nobody is left who could deliver */
     printf("a broken promise: %s\n", bide_strerror(bide_await(future)));
+
+    rc = bide_future_new(NULL, &promise, &future);
+    if (rc < 0)
+        return rc;
+    fail(promise, "nobody is at home");
+    printf("an error with words: %s", bide_task_detail(future));
+    printf(": %s\n", bide_strerror(bide_await(future)));
+    fail(promise, "still nobody");
+    bide_promise_free(promise);
     return 0;
 }
 

@@ -22,6 +22,11 @@ bide_async(forever)
     return bide_sleep(INFINITY);
 }
 
+bide_async(waits_for, (bide_remote *, task))
+{
+    return bide_await_threadsafe(task); /* other tasks of this loop go on meanwhile */
+}
+
 static int stop(void *loop)
 {
     bide_loop_stop(loop);
@@ -57,6 +62,10 @@ int main(void)
     bide_cancel_threadsafe(task);
     bide_wait_threadsafe(task, INFINITY, &result);
     printf("cancelled from here: %s\n", bide_strerror(result));
+    bide_remote_unref(task);
+
+    task = bide_spawn_threadsafe(remote, square, 8);
+    printf("awaited by a task of another loop: %d\n", bide_run_with(NULL, waits_for, task));
     bide_remote_unref(task);
 
     bide_call_soon_threadsafe(remote, stop, loop, NULL);
