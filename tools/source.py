@@ -1,4 +1,5 @@
-"""What the checks share: which files there are, C text without comments, and how findings are told.
+"""What the checks share: which files there are, C text without comments, the C blocks of a page,
+and how findings are told.
 
 Invariant: every transformation of C text keeps the number of lines and the columns, so that a place
 in the result is a place in the file.
@@ -46,6 +47,19 @@ def without_comments(text, keep_strings=True):
         return token if keep_strings else token[0] + blank(token[1:-1]) + token[-1]
 
     return TOKEN.sub(replace, text)
+
+
+def c_blocks(lines):
+    """For each C block: the number of its first line, its lines, and the text line before it."""
+    start = before = None
+    for number, line in enumerate(lines, 1):
+        if start is None and line == "```c":
+            start = number + 1
+        elif start is not None and line == "```":
+            yield start, lines[start - 1 : number - 1], before or ""
+            start = None
+        elif start is None and line:
+            before = line
 
 
 class Findings:
