@@ -9,7 +9,8 @@
 
 BIDE_BEGIN_DECLARATIONS
 
-/* A task that waits for an object; valid until it is woken. */
+/* A task that waits for an object; valid until it is woken, or until its loop is closed: one that
+ * ignores its cancel for too long is given up there without being woken. */
 typedef struct bide_waker bide_waker;
 
 /* How a kind of objects is waited for. */

@@ -4,7 +4,8 @@
  *
  * The rules are those of <bide/queue.h>: items are copied, order is first in, first out, and who
  * waits, thread or task, is served first come, first served. It is counted: each thread that uses
- * it should hold a reference of its own.
+ * it should hold a reference of its own. A forked child must not use a queue of its parent's: who
+ * waits for it there is still in its lines.
  */
 #ifndef BIDE_THREAD_QUEUE_H
 #define BIDE_THREAD_QUEUE_H
