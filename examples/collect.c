@@ -34,8 +34,8 @@ bide_async(amain)
 {
     bide_iterator *even = bide_filter(bide_iterate(count_to, 10), is_even, NULL);
     bide_iterator *squares = bide_map(even, sizeof(int), square, NULL);
-    int *numbers;
-    size_t n;
+    int *numbers = NULL;
+    size_t n = 0;
     int rc = bide_collect(squares, &numbers, &n, 0);
     if (rc < 0)
         return rc;

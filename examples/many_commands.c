@@ -34,7 +34,7 @@ bide_async(run, (int, number), (int *, ret_square))
 
 bide_async(amain)
 {
-    int squares[COMMANDS];
+    int squares[COMMANDS] = {0};
     int sum = 0;
     bide_group *group;
     int rc = bide_group_open(&group);

@@ -29,7 +29,7 @@ bide_async(amain)
     bide_sleep(0);
     rc = numbers_put_nowait(queue, 5);
     printf("full? %s: %s\n", numbers_full(queue) ? "yes" : "no", bide_strerror(rc));
-    for (int i = 0; i < 4 && (rc = numbers_get(queue, &number)) == 0; i++)
+    for (int i = 0; i < 4 && numbers_get(queue, &number) == 0; i++)
         printf("got %d\n", number);
     bide_cancel_join(&task, 1);
 

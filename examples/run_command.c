@@ -11,8 +11,8 @@ static int sort_lines(void)
         .input.kind = BIDE_STDIO_PIPE,
         .output.kind = BIDE_STDIO_PIPE,
     };
-    bide_process *sort;
-    struct bide_communicated said;
+    bide_process *sort = NULL;
+    struct bide_communicated said = {0};
     int rc = bide_process_exec(bide_argv("sort"), &opts, &sort);
     if (rc < 0)
         return rc;

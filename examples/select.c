@@ -23,8 +23,8 @@ bide_async(sender, (letters *, some), (numbers *, others))
 static int receive(letters *some, numbers *others, bide_task *from)
 {
     enum { LETTER, NUMBER, SENDER, SILENCE, N };
-    char letter;
-    int number;
+    char letter = 0;
+    int number = 0;
     struct bide_case cases[N] = {
         [LETTER] = bide_case_get(letters_untyped(some), &letter),
         [NUMBER] = bide_case_get(numbers_untyped(others), &number),

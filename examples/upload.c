@@ -7,6 +7,7 @@
 
 struct upload {
     bide_event finished;
+    size_t size;
     char contents[64];
 };
 
@@ -17,7 +18,8 @@ bide_async(receive, (struct upload *, upload))
         int rc = bide_sleep(0.005); /* in place of reading from a connection */
         if (rc < 0)
             return rc;
-        strcat(upload->contents, chunks[i]);
+        memcpy(upload->contents + upload->size, chunks[i], strlen(chunks[i]) + 1);
+        upload->size += strlen(chunks[i]);
         printf("received %zu bytes\n", strlen(chunks[i]));
     }
     bide_event_set(&upload->finished);

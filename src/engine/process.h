@@ -17,10 +17,10 @@ int bide__process_start(struct bide__engine *engine, const struct bide__start *s
                         bide__process_ended *ended, void *data,
                         struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
                         enum bide__start_step *ret_step, struct bide__process **ret_process);
-int bide__process_signal(struct bide__process *process, int signo);
+int bide__process_signal(struct bide__process *base, int signo);
 bool bide__process_look(struct bide__process *process);
-void bide__process_close(struct bide__process *process);
-void bide__process_forget(struct bide__process *process);
+void bide__process_close(struct bide__process *base);
+void bide__process_forget(struct bide__process *base);
 
 /*
  * Makes the child and returns when it executes its program, or why it does not; then it is reaped.

@@ -21,7 +21,7 @@ static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 static struct in6_addr map_ipv4(struct in_addr host)
 {
-    struct in6_addr ipv6;
+    struct in6_addr ipv6 = {0};
     memcpy(ipv6.s6_addr, mapped, sizeof mapped);
     memcpy(ipv6.s6_addr + sizeof mapped, &host, sizeof host);
     return ipv6;
@@ -229,9 +229,11 @@ int bide__sim_listen(struct bide__sock *base, int backlog)
     if (sock->state != BIDE__SIM_FRESH && sock->state != BIDE__SIM_LISTENING)
         return -EINVAL;
     if (!sock->has_name) {
-        struct sockaddr_storage any = {.ss_family = (sa_family_t)sock->family};
+        struct sockaddr_storage any;
         if (sock->family == AF_UNIX)
             return -EINVAL;
+        memset(&any, 0, sizeof any);
+        any.ss_family = (sa_family_t)sock->family;
         int rc = bide__sim_bind(base, (struct sockaddr *)&any, sizeof any);
         if (rc < 0)
             return rc;

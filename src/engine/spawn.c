@@ -33,8 +33,6 @@ enum {
 /* Sanitizers keep records of calls that the child begins and never ends. */
 #define IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined"), noinline))
 
-extern char **environ;
-
 struct report {
     int error; /* 0 as long as nothing failed */
     enum bide__start_step step;
@@ -193,11 +191,10 @@ static IN_CHILD long prepare(struct child *child)
 {
     const struct bide__start *start = child->start;
     int error = restore_signals();
-    if (error == 0 && start->new_session && syscall(SYS_setsid) < 0)
-        error = errno;
-    else if (error == 0 && start->new_group && !start->new_session &&
-             syscall(SYS_setpgid, 0, 0) < 0)
-        error = errno;
+    if (error == 0 && (start->new_session || start->new_group)) {
+        long rc = start->new_session ? syscall(SYS_setsid) : syscall(SYS_setpgid, 0, 0);
+        error = rc < 0 ? errno : 0;
+    }
     if (error == 0)
         error = place_fds(child);
     if (error == 0)

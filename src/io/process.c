@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,7 @@ int bide_process_exec(const char *const *arguments, const struct bide_process_op
         rc = process_new(loop, opts, &process);
     if (rc < 0)
         return rc;
+    assert(process);
     struct bide__start start = {
         .arguments = arguments,
         .environment = opts->environment,

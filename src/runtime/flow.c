@@ -11,6 +11,7 @@
 #include <bide/task.h>
 #include <bide/timeout.h>
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,7 +282,7 @@ bide_iterator *bide__chunks(bide_iterator *source, size_t size, size_t n_offset,
         return spoiled;
     chunks->n_offset = n_offset;
     chunks->items_offset = items_offset;
-    chunks->n_full = items_size / item_size;
+    chunks->n_full = items_size / bide_iterator_item_size(source);
     return &chunks->iterator;
 }
 
@@ -361,6 +362,7 @@ bide_iterator *bide__zip(const struct bide__zipped *zipped, size_t n, size_t siz
             checked = sources[j] == sources[i] ? -EINVAL : 0;
         rc = rc < 0 ? rc : checked;
     }
+    assert(n > 0);
     size_t *offsets = rc < 0 ? NULL : malloc(n * sizeof *offsets);
     if (rc == 0 && !offsets)
         rc = -ENOMEM;
@@ -369,6 +371,7 @@ bide_iterator *bide__zip(const struct bide__zipped *zipped, size_t n, size_t siz
         free(offsets);
         return spoiled;
     }
+    assert(offsets);
     for (size_t i = 0; i < n; i++)
         offsets[i] = zipped[i].offset;
     zip->offsets = zip->offset = offsets;
@@ -487,6 +490,7 @@ int bide__collect(bide_iterator *iterator, size_t item_size, size_t n_max, void 
         free(collected.items);
         return rc;
     }
+    assert(sensible);
     *ret_items = collected.items;
     *ret_n = collected.n;
     return 0;

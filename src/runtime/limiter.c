@@ -53,9 +53,7 @@ void bide__limiter_advance(bide_limiter *limiter, int64_t now_ns, bool contended
     if (elapsed_ns <= 0)
         return;
     limiter->at_ns = now_ns;
-    if (limiter->level > most)
-        limiter->level = most;
-    else if (elapsed_ns > (most - limiter->level) / limiter->permits)
+    if (limiter->level > most || elapsed_ns > (most - limiter->level) / limiter->permits)
         limiter->level = most;
     else
         limiter->level += elapsed_ns * limiter->permits;

@@ -29,7 +29,7 @@ static void key_make(void)
 int bide__thread_stacks(struct bide__stack_pool **ret_pool)
 {
     if (!stacks) {
-        struct bide__stack_pool *pool;
+        struct bide__stack_pool *pool = NULL;
         pthread_once(&once, key_make);
         int rc = key_error;
         if (rc == 0)
