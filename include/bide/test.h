@@ -47,6 +47,8 @@ struct bide_test_opts {
                            many seeds */
     unsigned seeds;     /* how many, with "sim"; 0: 100. The environment's BIDE_TEST_SEEDS counts
                            more */
+    unsigned seeds_max; /* how many at most, whatever the environment says, for a test that takes
+                           long; 0: no limit */
     uint64_t seed;      /* the first one; the environment's BIDE_TEST_SEED counts more, and then it
                            is the only one */
     size_t stack_size;  /* as in struct bide_loop_opts */

@@ -388,7 +388,7 @@ int bide__sim_open(const struct bide__engine_opts *opts, struct bide__engine **r
     sim->entropy = bide__sim_random(&seed);
     sim->now_ns = START_NS;
     sim->shape = (struct bide__sim_shape){
-        .turn_ns_max = 8 * 1000,
+        .turn_ns_max = 40 * 1000,
         .delay_ns_max = 50 * 1000,
         .job_ns_max = 200 * 1000,
         .latency_ns_max = 100 * 1000,

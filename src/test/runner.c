@@ -222,6 +222,8 @@ static void choose_seeds(struct run *run)
     unsigned otherwise = opts->engine ? SEEDS_DEFAULT : 1; /* or every test would take so long */
     long long n = bide__test_number("BIDE_TEST_SEEDS", opts->seeds ? opts->seeds : otherwise);
     run->n_seeds = n < 1 ? 1 : (unsigned)n;
+    if (opts->seeds_max > 0 && run->n_seeds > opts->seeds_max)
+        run->n_seeds = opts->seeds_max;
     run->first_seed = opts->seed ? opts->seed : bide_test_seed();
     const char *name = getenv("BIDE_TEST_SEED") ? "BIDE_TEST_SEED" : "BIDE_SEED";
     if (getenv(name)) {

@@ -421,7 +421,7 @@ BIDE_TEST_SECONDS(program_without_timers, 250)
     play_all(false);
 }
 
-BIDE_TEST_SECONDS(program_with_timers, 250)
+BIDE_TEST(program_with_timers, .seconds = 250, .seeds_max = 20)
 {
     play_all(true);
 }

@@ -159,7 +159,7 @@ static void closes_with_busy_tasks(void *unused)
     rig_end();
 }
 
-BIDE_TEST(task_that_keeps_running_is_reported)
+BIDE_TEST(task_that_keeps_running_is_reported, .seeds_max = 20)
 {
     check_child(closes_with_busy_tasks);
 }

@@ -60,7 +60,7 @@ static void check_million(enum bide_limiter_kind kind, uint32_t permits, double 
 }
 
 /* Rates whose distances are no whole nanoseconds. */
-BIDE_TEST_SECONDS(a_million_permits_exactly, 120)
+BIDE_TEST(a_million_permits_exactly, .seconds = 120, .seeds_max = 20)
 {
     for (enum bide_limiter_kind kind = BIDE_TOKEN_BUCKET; kind <= BIDE_LEAKY_BUCKET; kind++) {
         check_million(kind, 3, 0, 0);
@@ -72,7 +72,7 @@ BIDE_TEST_SECONDS(a_million_permits_exactly, 120)
 }
 
 /* Late wake-ups, as every loop has them, do not add up. */
-BIDE_TEST_SECONDS(a_million_late_permits_exactly, 120)
+BIDE_TEST(a_million_late_permits_exactly, .seconds = 120, .seeds_max = 20)
 {
     for (enum bide_limiter_kind kind = BIDE_TOKEN_BUCKET; kind <= BIDE_LEAKY_BUCKET; kind++) {
         check_million(kind, 3, 0, SECOND / 3 - 1);

@@ -197,13 +197,13 @@ static void check_system(int error)
     CHECK(n > 10);
 }
 
-BIDE_TEST_SECONDS(program_whose_system_calls_fail, 60)
+BIDE_TEST(program_whose_system_calls_fail, .seconds = 60, .seeds_max = 20)
 {
     check_system(EMFILE);
     check_system(EIO);
 }
 
-BIDE_TEST_SECONDS(program_whose_system_calls_find_no_memory, 60)
+BIDE_TEST(program_whose_system_calls_find_no_memory, .seconds = 60, .seeds_max = 20)
 {
     check_system(ENOMEM);
     check_system(EINTR);

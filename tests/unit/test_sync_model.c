@@ -383,7 +383,7 @@ static void play_pairs(const struct interleave_case *kind, const unsigned char *
 
 static const unsigned char alphabet[] = {ACQUIRE, RELEASE, TRY, WAIT, NOTIFY, NOTIFY_ALL};
 
-BIDE_TEST(lock_by_three)
+BIDE_TEST(lock_by_three, .seeds_max = 3)
 {
     static const program programs[][3] = {
         {{ACQUIRE, RELEASE, ACQUIRE}, {ACQUIRE, RELEASE, TRY}, {ACQUIRE, ACQUIRE, RELEASE}},
@@ -394,7 +394,7 @@ BIDE_TEST(lock_by_three)
         play(&lock_case, programs[i], 3);
 }
 
-BIDE_TEST_SECONDS(lock_by_four, 240)
+BIDE_TEST(lock_by_four, .seconds = 240, .seeds_max = 3)
 {
     static const program programs[] = {{ACQUIRE, RELEASE, ACQUIRE},
                                        {ACQUIRE, RELEASE, TRY},
@@ -408,7 +408,7 @@ BIDE_TEST(lock_by_every_pair)
     play_pairs(&lock_case, alphabet, 3, 7);
 }
 
-BIDE_TEST(semaphore_by_three)
+BIDE_TEST(semaphore_by_three, .seeds_max = 3)
 {
     static const program programs[][3] = {
         {{ACQUIRE, ACQUIRE, RELEASE}, {ACQUIRE, RELEASE, ACQUIRE}, {ACQUIRE, RELEASE, TRY}},
@@ -421,7 +421,7 @@ BIDE_TEST(semaphore_by_three)
     }
 }
 
-BIDE_TEST_SECONDS(semaphore_by_four, 240)
+BIDE_TEST(semaphore_by_four, .seconds = 240, .seeds_max = 3)
 {
     static const program programs[] = {{ACQUIRE, RELEASE, ACQUIRE},
                                        {ACQUIRE, ACQUIRE, RELEASE},
@@ -434,7 +434,7 @@ BIDE_TEST_SECONDS(semaphore_by_four, 240)
     play(&semaphore_case, programs, 4);
 }
 
-BIDE_TEST(semaphore_by_every_pair)
+BIDE_TEST(semaphore_by_every_pair, .seeds_max = 3)
 {
     semaphore_permits = 1;
     play_pairs(&semaphore_case, alphabet, 3, 7);
@@ -442,7 +442,7 @@ BIDE_TEST(semaphore_by_every_pair)
     play_pairs(&semaphore_case, alphabet, 3, 7);
 }
 
-BIDE_TEST(condition_by_three)
+BIDE_TEST(condition_by_three, .seeds_max = 3)
 {
     static const program programs[][3] = {
         {{ACQUIRE, WAIT, RELEASE}, {ACQUIRE, WAIT, NOTIFY}, {ACQUIRE, NOTIFY, RELEASE}},
@@ -454,7 +454,7 @@ BIDE_TEST(condition_by_three)
         play(&condition_case, programs[i], 3);
 }
 
-BIDE_TEST_SECONDS(condition_by_four, 240)
+BIDE_TEST(condition_by_four, .seconds = 240, .seeds_max = 3)
 {
     static const program programs[][4] = {
         {{ACQUIRE, WAIT, RELEASE},
@@ -474,7 +474,7 @@ BIDE_TEST_SECONDS(condition_by_four, 240)
         play(&condition_case, programs[i], 4);
 }
 
-BIDE_TEST_SECONDS(condition_by_every_pair, 120)
+BIDE_TEST(condition_by_every_pair, .seconds = 120, .seeds_max = 3)
 {
     play_pairs(&condition_case, alphabet, 6, 101);
 }

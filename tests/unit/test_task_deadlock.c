@@ -227,7 +227,7 @@ TASK_TEST(circle_is_no_deadlock_if_one_is_done_or_does_not_wait)
 }
 
 /* Waits for what waits for many: must not take a time that grows with their square. */
-TASK_TEST(search_through_a_large_group, .leaves = BIDE_TEST_LEAVES_TASKS)
+TASK_TEST(search_through_a_large_group, .leaves = BIDE_TEST_LEAVES_TASKS, .seeds_max = 20)
 {
     enum { N = 5000, WAITERS = 1000 };
     bide_group *group;

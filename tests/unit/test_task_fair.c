@@ -85,7 +85,7 @@ static bide_async(never_waits, (bide_future *, future), (const bool *, over))
     return 0;
 }
 
-TASK_TEST(busy_tasks_do_not_starve_a_timer)
+TASK_TEST(busy_tasks_do_not_starve_a_timer, .seeds_max = 20)
 {
     bool over = false;
     bide_future *future = done_future();
@@ -97,7 +97,7 @@ TASK_TEST(busy_tasks_do_not_starve_a_timer)
     bide_detach(future);
 }
 
-TASK_TEST(cancel_during_the_forced_turn_is_delivered)
+TASK_TEST(cancel_during_the_forced_turn_is_delivered, .seeds_max = 20)
 {
     bide_future *future = done_future();
     int rc = 0;

@@ -37,7 +37,7 @@ static void check_step(step_function *step)
 
 #define STEP(name) \
     static bool step_##name(unsigned long n); \
-    BIDE_TEST(name) \
+    BIDE_TEST(name, .seeds_max = 50) \
     { \
         check_step(step_##name); \
     } \
