@@ -227,6 +227,32 @@ BIDE_TEST(a_side_that_reads_no_more)
     for_each_pair(shut_reading);
 }
 
+BIDE_TEST(what_could_end_at_once_ends_now_or_later)
+{
+    int n_now = 0;
+    int n_in_pieces = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        open_seed(seed);
+        struct pair pair = connect_pair(AF_INET);
+        struct rig_op waiting;
+        char got[8];
+        rig_op_init(&waiting);
+        CHECK_INT(send_text(pair.client, "whole"), 5);
+        CHECK_INT(rig_result(engine, &waiting, ops->recv_wait(pair.server, &waiting.op)), 0);
+        n_in_pieces += ops->try_recv(pair.server, got, sizeof got) < 5;
+        CHECK_INT(send_text(pair.client, "more"), 4);
+        run_dry();
+        rig_op_init(&waiting);
+        int started = ops->recv_wait(pair.server, &waiting.op);
+        n_now += started == 0;
+        CHECK_INT(rig_result(engine, &waiting, started), 0);
+        close_pair(&pair);
+        rig_close(engine);
+    }
+    CHECK_RANGE(n_now, 1, SEEDS - 1);
+    CHECK_RANGE(n_in_pieces, 1, SEEDS - 1);
+}
+
 /* Orders */
 
 BIDE_TEST(what_completes_together_completes_in_any_order)
