@@ -324,6 +324,7 @@ int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
     struct bide__sim_conn *conn = reader->coming;
     struct bide__sim_sock *writer = conn->socks[1];
     reader->coming = NULL;
+    conn->one_way = true;
     bide__sim_conn_join(conn, reader, 0);
     bide__sim_conn_join(conn, writer, 1);
     *ret_read = read;

@@ -104,6 +104,7 @@ struct bide__sim_conn {
     struct bide__sim *sim;
     struct bide__list node; /* in the engine's connections */
     bool local;             /* AF_UNIX */
+    bool one_way;           /* a pipe, which knows no resets */
     const struct bide__sim_link *link;
     struct bide__sim_name names[2];
     struct bide__sim_sock *socks[2]; /* NULL: closed */

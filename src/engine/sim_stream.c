@@ -511,9 +511,10 @@ static void leave_conn(struct bide__sim_sock *sock)
     struct bide__sim_conn *conn = sock->conn;
     struct bide__sim_sock *peer = peer_of(sock);
     bool now = sock->linger.l_onoff && sock->linger.l_linger == 0;
-    if (!sock->broken && now)
+    bool resets = !sock->broken && !conn->one_way && (now || unread(sock) > 0);
+    if (resets && now)
         drop_outgoing(sock);
-    if (!sock->broken && (now || unread(sock) > 0))
+    if (resets)
         send_reset(outgoing(sock));
     else
         shut_write(sock);
