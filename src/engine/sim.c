@@ -93,7 +93,7 @@ static int sleep_until(struct bide__sim *sim, int64_t deadline_ns)
         return 0;
     if (until_ns > TIME_NS_MAX)
         return -EDEADLK;
-    sim->now_ns = until_ns;
+    sim->now_ns = until_ns + 1; /* late, as every wait: seconds as doubles are not that exact */
     if (bide__sim_draw(sim, 3) == 0)
         sim->now_ns += bide__sim_draw(sim, sim->shape.oversleep_ns_max);
     return 0;
