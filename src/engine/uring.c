@@ -423,9 +423,7 @@ static int uring_poll(struct bide__engine *engine, int64_t deadline_ns)
         int rc = submit_and_wait(uring, deadline_ns);
         if (rc < 0)
             return rc;
-        bool is_woken = atomic_load_explicit(&uring->wake.state, memory_order_relaxed) &
-                        BIDE__WAKE_PENDING;
-        bide__wake_consume(&uring->wake);
+        bool is_woken = bide__wake_consume(&uring->wake);
         rc = deliver(uring);
         if (rc < 0)
             return rc;

@@ -42,11 +42,13 @@ static inline bool bide__wake_sleep(struct bide__wake *wake)
     return !(atomic_fetch_or(&wake->state, BIDE__WAKE_SLEEPING) & BIDE__WAKE_PENDING);
 }
 
-/* After each wait, and before looking at what others posted, also when the wait did not sleep. */
-static inline void bide__wake_consume(struct bide__wake *wake)
+/* After each wait, and before looking at what others posted, also when the wait did not sleep.
+ * Returns whether it took a wake back, which nobody else will hear of. */
+static inline bool bide__wake_consume(struct bide__wake *wake)
 {
-    if (atomic_load_explicit(&wake->state, memory_order_relaxed) != 0)
-        atomic_exchange(&wake->state, 0);
+    if (atomic_load_explicit(&wake->state, memory_order_relaxed) == 0)
+        return false;
+    return atomic_exchange(&wake->state, 0) & BIDE__WAKE_PENDING;
 }
 
 #endif

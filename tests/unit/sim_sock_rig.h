@@ -39,26 +39,28 @@ static inline void run_dry(void)
 }
 
 struct address {
-    struct sockaddr_storage bytes;
+    union {
+        struct sockaddr_storage bytes;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+        struct sockaddr_un local;
+    };
     socklen_t length;
 };
 
 static inline struct address address_of(int family, const char *host, unsigned port)
 {
     struct address address = {.bytes.ss_family = (sa_family_t)family};
-    struct sockaddr_in *ipv4 = (void *)&address.bytes;
-    struct sockaddr_in6 *ipv6 = (void *)&address.bytes;
-    struct sockaddr_un *local = (void *)&address.bytes;
     if (family == AF_INET) {
-        CHECK_INT(inet_pton(AF_INET, host, &ipv4->sin_addr), 1);
-        ipv4->sin_port = htons((uint16_t)port);
-        address.length = sizeof *ipv4;
+        CHECK_INT(inet_pton(AF_INET, host, &address.ipv4.sin_addr), 1);
+        address.ipv4.sin_port = htons((uint16_t)port);
+        address.length = sizeof address.ipv4;
     } else if (family == AF_INET6) {
-        CHECK_INT(inet_pton(AF_INET6, host, &ipv6->sin6_addr), 1);
-        ipv6->sin6_port = htons((uint16_t)port);
-        address.length = sizeof *ipv6;
+        CHECK_INT(inet_pton(AF_INET6, host, &address.ipv6.sin6_addr), 1);
+        address.ipv6.sin6_port = htons((uint16_t)port);
+        address.length = sizeof address.ipv6;
     } else {
-        strcpy(local->sun_path, host);
+        strcpy(address.local.sun_path, host);
         address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(host));
     }
     return address;

@@ -169,10 +169,10 @@ TASK_TEST(callbacks_have_what_their_maker_had)
     set(&colour, "done");
     CHECK_INT(bide_task_add_done_callback(task, note_colour_done, NULL, NULL), 0);
     set(&colour, "later");
-    CHECK_INT(bide_loop_call_later(loop, 0.001, note_colour, NULL, NULL, NULL), 0);
+    CHECK_INT(bide_loop_call_later(loop, TICKS(1), note_colour, NULL, NULL, NULL), 0);
     set(&colour, "task's");
     CHECK_INT(bide_await(task), 0);
-    CHECK_INT(bide_sleep(TICKS(2)), 0);
+    CHECK_INT(bide_sleep(TICKS(3)), 0);
     CHECK_NOTES("soon done later ");
     CHECK_COLOUR("task's");
 }

@@ -60,7 +60,7 @@ TASK_TEST(failures_and_limits_come_through)
     take_line("starting a");
     CHECK(take_line("finished a") >= 0.01);
     take_line("starting b");
-    CHECK(take_line("finished b") >= 0.01);
+    CHECK(take_line("finished b") >= 0); /* the limit began before */
     fclose(stream);
 }
 
