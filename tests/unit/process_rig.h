@@ -120,4 +120,11 @@ static RIG_UNUSED bool lives(int pid)
     return after_name && after_name[2] != 'Z' && after_name[2] != 'X';
 }
 
+/* Until a child of ours has ended, without collecting its end and without a turn of the loop. */
+static RIG_UNUSED void wait_for_death(int pid)
+{
+    siginfo_t info;
+    CHECK_INT(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
 #endif

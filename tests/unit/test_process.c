@@ -404,10 +404,7 @@ PROCESS_TEST(signals_reach_the_child_until_it_ends)
 PROCESS_TEST(signals_after_an_end_that_nobody_has_seen_yet_are_errors)
 {
     bide_process *process = start("exit 0");
-    char path[64];
-    snprintf(path, sizeof path, "%d", bide_process_pid(process));
-    while (lives(bide_process_pid(process)))
-        usleep(1000); /* without a turn of the loop */
+    wait_for_death(bide_process_pid(process));
     CHECK_INT(bide_process_kill(process), -ESRCH);
     CHECK_INT(code_of(process), 0);
     CHECK_INT(bide_process_close(process), 0);

@@ -62,8 +62,7 @@ PROCESS_TEST(closing_one_that_has_ended_does_not_wait)
     CHECK_INT(code_of(process), 0);
     CHECK_INT(bide_process_close(process), 0);
     process = start("exit 0"); /* and one of which nobody knows it */
-    while (lives(bide_process_pid(process)))
-        usleep(1000);
+    wait_for_death(bide_process_pid(process));
     CHECK_INT(bide_process_close(process), 0);
 }
 
