@@ -13,8 +13,8 @@
 /* Decided by measurement: docs/decisions. */
 static const char default_engine[] = "uring";
 
-static int open_by_name(const char *name, const struct bide__engine_opts *opts,
-                        struct bide__engine **ret_engine)
+static int open_by_name(const char *name, const struct bide_engine_opts *opts,
+                        struct bide_engine **ret_engine)
 {
     if (strcmp(name, "epoll") == 0)
         return bide__epoll_open(opts, ret_engine);
@@ -38,8 +38,8 @@ static bool means_missing(int rc)
            rc == -ENOMEM;
 }
 
-int bide__engine_open(const char *name, const struct bide__engine_opts *opts,
-                      struct bide__engine **ret_engine)
+int bide__engine_open(const char *name, const struct bide_engine_opts *opts,
+                      struct bide_engine **ret_engine)
 {
     if (name)
         return open_by_name(name, opts, ret_engine);

@@ -47,8 +47,8 @@ enum op_kind { OP_RECV, OP_ACCEPT, OP_SEND, OP_CONNECT, OP_KINDS, OP_DECIDED = O
 #define SLOT_WATCHES UINT32_MAX
 
 struct sock {
-    struct bide__sock base;
-    struct bide__op *ops[OP_KINDS];
+    struct bide_sock base;
+    struct bide_op *ops[OP_KINDS];
     uint32_t slot;
     uint8_t traits; /* enum bide__fd_traits */
     bool registered;
@@ -69,7 +69,7 @@ struct slot {
 };
 
 struct epoll {
-    struct bide__engine base;
+    struct bide_engine base;
     int fd;
     bool coarse; /* the kernel has no epoll_pwait2() */
     bool watches_ready;
@@ -77,9 +77,9 @@ struct epoll {
     struct bide__watch_set watches;
     struct bide__signals signals;
     struct bide__pool *pool;
-    struct bide__op *due;
-    struct bide__op **due_end;
-    struct bide__op *resting;
+    struct bide_op *due;
+    struct bide_op **due_end;
+    struct bide_op *resting;
     int64_t rest_until_ns;
     uint32_t n_closes;
     size_t n_registered;
@@ -92,12 +92,12 @@ struct epoll {
     struct epoll_event events[EVENTS_PER_POLL_MAX];
 };
 
-static struct epoll *of(struct bide__engine *engine)
+static struct epoll *of(struct bide_engine *engine)
 {
     return (struct epoll *)engine;
 }
 
-static struct sock *sock_of(struct bide__sock *sock)
+static struct sock *sock_of(struct bide_sock *sock)
 {
     return (struct sock *)sock;
 }
@@ -187,8 +187,8 @@ static void furnish(struct sock *sock, int fd, unsigned traits)
     sock->writable = true;
 }
 
-static int epoll_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                           struct bide__sock **ret_sock)
+static int epoll_sock_open(struct bide_engine *engine, int family, int type, int protocol,
+                           struct bide_sock **ret_sock)
 {
     struct sock *sock = reserve(of(engine));
     if (!sock)
@@ -204,8 +204,8 @@ static int epoll_sock_open(struct bide__engine *engine, int family, int type, in
     return 0;
 }
 
-static int epoll_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
-                            struct bide__sock **ret_sock)
+static int epoll_sock_adopt(struct bide_engine *engine, int fd, enum bide_adopt wanted,
+                            struct bide_sock **ret_sock)
 {
     struct sock *sock = reserve(of(engine));
     if (!sock)
@@ -241,13 +241,13 @@ static void close_fd(struct sock *sock)
     epoll->rest_until_ns = 0;
 }
 
-static void epoll_sock_close(struct bide__sock *base)
+static void epoll_sock_close(struct bide_sock *base)
 {
     close_fd(sock_of(base));
     release(engine_of(sock_of(base)), sock_of(base));
 }
 
-static int epoll_sock_shutdown(struct bide__sock *base, int how)
+static int epoll_sock_shutdown(struct bide_sock *base, int how)
 {
     int rc = bide__fd_shutdown_closes(sock_of(base)->traits, how);
     if (rc > 0)
@@ -255,7 +255,7 @@ static int epoll_sock_shutdown(struct bide__sock *base, int how)
     return rc == 0 ? bide__socket_shutdown(base, how) : rc < 0 ? rc : 0;
 }
 
-static int epoll_sock_setopt(struct bide__sock *base, int level, int name, const void *value,
+static int epoll_sock_setopt(struct bide_sock *base, int level, int name, const void *value,
                              socklen_t length)
 {
     int rc = bide__socket_setopt(base, level, name, value, length);
@@ -267,14 +267,14 @@ static int epoll_sock_setopt(struct bide__sock *base, int level, int name, const
 
 /* Operations */
 
-static void op_append(struct epoll *epoll, struct bide__op *op)
+static void op_append(struct epoll *epoll, struct bide_op *op)
 {
     op->next = NULL;
     *epoll->due_end = op;
     epoll->due_end = &op->next;
 }
 
-static void op_unrest(struct bide__op *op)
+static void op_unrest(struct bide_op *op)
 {
     *op->link = op->next;
     if (op->next)
@@ -282,13 +282,13 @@ static void op_unrest(struct bide__op *op)
     op->link = NULL;
 }
 
-static void op_finish(struct epoll *epoll, struct bide__op *op, int result)
+static void op_finish(struct epoll *epoll, struct bide_op *op, int result)
 {
     if (op->link)
         op_unrest(op);
     sock_of(op->sock)->ops[op->kind] = NULL;
     op->kind = OP_DECIDED;
-    if (result == -ECANCELED && op->state != BIDE__OP_CANCELLING)
+    if (result == -ECANCELED && op->state != BIDE_OP_CANCELLING)
         result = -ECONNABORTED;
     op->result = result;
     op_append(epoll, op);
@@ -296,9 +296,9 @@ static void op_finish(struct epoll *epoll, struct bide__op *op, int result)
 
 /* Registers the socket if need be: its readiness then comes as an event, also if it is ready now.
  */
-static int op_await(struct sock *sock, struct bide__op *op, enum op_kind kind)
+static int op_await(struct sock *sock, struct bide_op *op, enum op_kind kind)
 {
-    assert(op->state == BIDE__OP_IDLE && op->done && !sock->ops[kind]);
+    assert(op->state == BIDE_OP_IDLE && op->done && !sock->ops[kind]);
     struct epoll *epoll = engine_of(sock);
     if (!sock->registered) {
         uint32_t mask = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
@@ -311,10 +311,10 @@ static int op_await(struct sock *sock, struct bide__op *op, enum op_kind kind)
     }
     op->sock = &sock->base;
     op->kind = (uint8_t)kind;
-    op->state = BIDE__OP_PENDING;
+    op->state = BIDE_OP_PENDING;
     op->link = NULL;
     sock->ops[kind] = op;
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 /* Whether a wait for input is over before it begins; `readable` alone is only a hint. */
@@ -332,7 +332,7 @@ static ssize_t note_loss(struct sock *sock, ssize_t rc)
     return rc;
 }
 
-static ssize_t epoll_try_recv(struct bide__sock *base, void *buffer, size_t size)
+static ssize_t epoll_try_recv(struct bide_sock *base, void *buffer, size_t size)
 {
     struct sock *sock = sock_of(base);
     if (sock->registered && !sock->readable)
@@ -360,7 +360,7 @@ static ssize_t send_some(struct sock *sock, const struct iovec *iov, int n_iov)
     return note_loss(sock, n);
 }
 
-static ssize_t epoll_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
+static ssize_t epoll_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     struct sock *sock = sock_of(base);
     if (sock->registered && !sock->writable)
@@ -368,17 +368,17 @@ static ssize_t epoll_try_send(struct bide__sock *base, const struct iovec *iov, 
     return send_some(sock, iov, n_iov);
 }
 
-static int send_step(struct sock *sock, struct bide__op *op)
+static int send_step(struct sock *sock, struct bide_op *op)
 {
     ssize_t n = send_some(sock, op->iov, op->n_iov);
     if (n < 0)
-        return n == -EAGAIN ? BIDE__PENDING : (int)n;
+        return n == -EAGAIN ? BIDE_PENDING : (int)n;
     op->n_done += (size_t)n;
     bide__iov_advance(&op->iov, &op->n_iov, (size_t)n);
-    return op->n_iov == 0 ? 0 : BIDE__PENDING;
+    return op->n_iov == 0 ? 0 : BIDE_PENDING;
 }
 
-static int epoll_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov)
+static int epoll_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
 {
     struct sock *sock = sock_of(base);
     bide__iov_advance(&iov, &n_iov, 0);
@@ -387,12 +387,12 @@ static int epoll_send(struct bide__sock *base, struct bide__op *op, struct iovec
     op->n_done = 0;
     if (n_iov == 0)
         return 0;
-    int rc = sock->registered && !sock->writable ? BIDE__PENDING : send_step(sock, op);
-    return rc == BIDE__PENDING ? op_await(sock, op, OP_SEND) : rc;
+    int rc = sock->registered && !sock->writable ? BIDE_PENDING : send_step(sock, op);
+    return rc == BIDE_PENDING ? op_await(sock, op, OP_SEND) : rc;
 }
 
-static int epoll_connect(struct bide__sock *base, struct bide__op *op,
-                         const struct sockaddr *address, socklen_t length)
+static int epoll_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
+                         socklen_t length)
 {
     struct sock *sock = sock_of(base);
     sock->uneven = false;
@@ -401,13 +401,13 @@ static int epoll_connect(struct bide__sock *base, struct bide__op *op,
     return rc == -EINPROGRESS ? op_await(sock, op, OP_CONNECT) : rc;
 }
 
-static int epoll_recv_wait(struct bide__sock *base, struct bide__op *op)
+static int epoll_recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct sock *sock = sock_of(base);
     return input_ready(sock) ? 0 : op_await(sock, op, OP_RECV);
 }
 
-static int epoll_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
+static int epoll_try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
 {
     struct sock *sock = sock_of(base);
     struct epoll *epoll = engine_of(sock);
@@ -434,10 +434,10 @@ static int epoll_try_accept(struct bide__sock *base, struct bide__sock **ret_soc
  * fail again. Its wait ends when the engine closes a descriptor, or else after a rest, for those
  * that others close.
  */
-static int rest(struct sock *sock, struct bide__op *op)
+static int rest(struct sock *sock, struct bide_op *op)
 {
     int rc = op_await(sock, op, OP_ACCEPT);
-    if (rc != BIDE__PENDING)
+    if (rc != BIDE_PENDING)
         return rc;
     struct epoll *epoll = engine_of(sock);
     if (!epoll->resting)
@@ -450,7 +450,7 @@ static int rest(struct sock *sock, struct bide__op *op)
     return rc;
 }
 
-static int epoll_accept_wait(struct bide__sock *base, struct bide__op *op)
+static int epoll_accept_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct sock *sock = sock_of(base);
     if (sock->resting && sock->closes_seen == engine_of(sock)->n_closes)
@@ -458,11 +458,11 @@ static int epoll_accept_wait(struct bide__sock *base, struct bide__op *op)
     return input_ready(sock) ? 0 : op_await(sock, op, OP_ACCEPT);
 }
 
-static void epoll_cancel(struct bide__op *op)
+static void epoll_cancel(struct bide_op *op)
 {
-    if (op->state != BIDE__OP_PENDING || op->kind == OP_DECIDED)
+    if (op->state != BIDE_OP_PENDING || op->kind == OP_DECIDED)
         return;
-    op->state = BIDE__OP_CANCELLING;
+    op->state = BIDE_OP_CANCELLING;
     op_finish(of(op->sock->engine), op, -ECANCELED);
 }
 
@@ -480,7 +480,7 @@ static void apply_input(struct epoll *epoll, struct sock *sock)
 static void apply_output(struct epoll *epoll, struct sock *sock)
 {
     sock->writable = true;
-    struct bide__op *op = sock->ops[OP_CONNECT];
+    struct bide_op *op = sock->ops[OP_CONNECT];
     if (op) {
         int rc = bide__fd_connect_result(sock->base.fd);
         if (rc != -EINPROGRESS)
@@ -489,7 +489,7 @@ static void apply_output(struct epoll *epoll, struct sock *sock)
     op = sock->ops[OP_SEND];
     if (op) {
         int rc = send_step(sock, op);
-        if (rc != BIDE__PENDING)
+        if (rc != BIDE_PENDING)
             op_finish(epoll, op, rc);
     }
 }
@@ -519,7 +519,7 @@ static void end_rest(struct epoll *epoll)
     if (epoll->rest_until_ns > 0 && bide__kernel_now_ns(&epoll->base) < epoll->rest_until_ns)
         return;
     while (epoll->resting) {
-        struct bide__op *op = epoll->resting;
+        struct bide_op *op = epoll->resting;
         sock_of(op->sock)->resting = false;
         op_finish(epoll, op, 0);
     }
@@ -540,7 +540,7 @@ static int64_t wait_ns(struct epoll *epoll, int64_t deadline_ns)
         deadline_ns = epoll->rest_until_ns;
     if (deadline_ns <= 0)
         return 0;
-    if (deadline_ns == BIDE__NO_DEADLINE)
+    if (deadline_ns == BIDE_NO_DEADLINE)
         return -1;
     int64_t left_ns = deadline_ns - bide__kernel_now_ns(&epoll->base);
     return left_ns > 0 ? left_ns : 0;
@@ -587,17 +587,17 @@ static int call_due(struct epoll *epoll)
 {
     int n = 0;
     for (; epoll->due && n < CALLS_PER_POLL_MAX; n++) {
-        struct bide__op *op = epoll->due;
+        struct bide_op *op = epoll->due;
         epoll->due = op->next;
         if (!epoll->due)
             epoll->due_end = &epoll->due;
-        op->state = BIDE__OP_IDLE;
+        op->state = BIDE_OP_IDLE;
         op->done(op);
     }
     return n;
 }
 
-static int epoll_poll(struct bide__engine *engine, int64_t deadline_ns)
+static int epoll_poll(struct bide_engine *engine, int64_t deadline_ns)
 {
     struct epoll *epoll = of(engine);
     int rc = harvest(epoll, deadline_ns);
@@ -618,14 +618,14 @@ static int epoll_poll(struct bide__engine *engine, int64_t deadline_ns)
     return n;
 }
 
-static void epoll_wake(struct bide__engine *engine)
+static void epoll_wake(struct bide_engine *engine)
 {
     bide__wake_post(&of(engine)->wake);
 }
 
 /* Watchers, signals, jobs */
 
-static int attach_watches(struct bide__engine *engine, int fd)
+static int attach_watches(struct bide_engine *engine, int fd)
 {
     struct epoll *epoll = of(engine);
     int rc = set_add(epoll, fd, EPOLLIN, SLOT_WATCHES, 0);
@@ -634,35 +634,34 @@ static int attach_watches(struct bide__engine *engine, int fd)
     return rc;
 }
 
-static int epoll_watch_open(struct bide__engine *engine, int fd, unsigned events,
-                            bide__watch_ready *ready, void *data, struct bide__watch **ret_watch)
+static int epoll_watch_open(struct bide_engine *engine, int fd, unsigned events,
+                            bide_watch_ready *ready, void *data, struct bide_watch **ret_watch)
 {
     return bide__watch_set_add(&of(engine)->watches, fd, events, ready, data, ret_watch);
 }
 
-static int epoll_signal_open(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
-                             void *data, struct bide__signal **ret_signal)
+static int epoll_signal_open(struct bide_engine *engine, int signo, bide_signal_arrived *arrived,
+                             void *data, struct bide_signal **ret_signal)
 {
     return bide__signals_add(&of(engine)->signals, signo, arrived, data, ret_signal);
 }
 
-static int epoll_job_submit(struct bide__engine *engine, struct bide__job *job,
-                            enum bide__lane lane)
+static int epoll_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane)
 {
     return bide__pool_submit(of(engine)->pool, job, lane);
 }
 
-static void epoll_job_abandon(struct bide__engine *engine, struct bide__job *job)
+static void epoll_job_abandon(struct bide_engine *engine, struct bide_job *job)
 {
     bide__pool_abandon(of(engine)->pool, job);
 }
 
-static int epoll_lookup(struct bide__engine *engine, struct bide__lookup *lookup)
+static int epoll_lookup(struct bide_engine *engine, struct bide_lookup *lookup)
 {
     return bide__lookup_submit(of(engine)->pool, lookup);
 }
 
-static void epoll_lookup_free(struct bide__engine *engine, struct addrinfo *list)
+static void epoll_lookup_free(struct bide_engine *engine, struct addrinfo *list)
 {
     (void)engine;
     bide__lookup_list_free(list);
@@ -685,7 +684,7 @@ static void release_all(struct epoll *epoll)
     free(epoll);
 }
 
-static void epoll_close(struct bide__engine *engine, int64_t join_ns)
+static void epoll_close(struct bide_engine *engine, int64_t join_ns)
 {
     struct epoll *epoll = of(engine);
     assert(!epoll->due && !epoll->resting && !epoll->signals.first);
@@ -696,7 +695,7 @@ static void epoll_close(struct bide__engine *engine, int64_t join_ns)
     release_all(epoll);
 }
 
-static void epoll_forget(struct bide__engine *engine)
+static void epoll_forget(struct bide_engine *engine)
 {
     struct epoll *epoll = of(engine);
     for (uint32_t i = 0; i < epoll->n_slots; i++) {
@@ -712,7 +711,7 @@ static void epoll_forget(struct bide__engine *engine)
     release_all(epoll);
 }
 
-static const struct bide__engine_ops epoll_ops = {
+static const struct bide_engine_ops epoll_ops = {
     .name = "epoll",
     .close = epoll_close,
     .forget = epoll_forget,
@@ -756,9 +755,9 @@ static const struct bide__engine_ops epoll_ops = {
     .lookup_free = epoll_lookup_free,
 };
 
-int bide__epoll_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine)
+int bide__epoll_open(const struct bide_engine_opts *opts, struct bide_engine **ret_engine)
 {
-    static const struct bide__engine_opts defaults;
+    static const struct bide_engine_opts defaults;
     if (!opts)
         opts = &defaults;
     struct epoll *epoll = calloc(1, sizeof(*epoll));

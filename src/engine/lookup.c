@@ -5,18 +5,18 @@
 
 #include "engine/pool.h"
 
-static void look_up(struct bide__job *job)
+static void look_up(struct bide_job *job)
 {
-    struct bide__lookup *lookup = (struct bide__lookup *)job; /* its first member */
+    struct bide_lookup *lookup = (struct bide_lookup *)job; /* its first member */
     lookup->list = NULL;
     lookup->error = getaddrinfo(lookup->host, lookup->service, &lookup->hints, &lookup->list);
     lookup->system_errno = lookup->error == EAI_SYSTEM ? errno : 0;
 }
 
-int bide__lookup_submit(struct bide__pool *pool, struct bide__lookup *lookup)
+int bide__lookup_submit(struct bide__pool *pool, struct bide_lookup *lookup)
 {
     lookup->job.run = look_up;
-    return bide__pool_submit(pool, &lookup->job, BIDE__LANE_RESOLVE);
+    return bide__pool_submit(pool, &lookup->job, BIDE_LANE_RESOLVE);
 }
 
 void bide__lookup_list_free(struct addrinfo *list)

@@ -27,16 +27,16 @@ enum job_state {
 };
 
 struct job_list {
-    struct bide__job *first;
-    struct bide__job **end;
+    struct bide_job *first;
+    struct bide_job **end;
 };
 
 struct worker {
     struct bide__pool *pool;
     struct lane *lane;
     pthread_t thread;
-    struct bide__job *job; /* which runs */
-    bool busy;             /* in its run() or drop() */
+    struct bide_job *job; /* which runs */
+    bool busy;            /* in its run() or drop() */
     bool exited;
 };
 
@@ -50,17 +50,17 @@ struct lane {
     struct worker *workers;
 };
 
-static const char *const lane_names[BIDE__LANE_COUNT] = {
-    [BIDE__LANE_USER] = "bide-user",
-    [BIDE__LANE_FILE] = "bide-file",
-    [BIDE__LANE_RESOLVE] = "bide-resolve",
+static const char *const lane_names[BIDE_LANE_COUNT] = {
+    [BIDE_LANE_USER] = "bide-user",
+    [BIDE_LANE_FILE] = "bide-file",
+    [BIDE_LANE_RESOLVE] = "bide-resolve",
 };
 
 struct bide__pool {
     pthread_mutex_t lock;
     pthread_cond_t worker_exited; /* on the monotonic clock */
-    struct bide__engine *engine;
-    struct lane lanes[BIDE__LANE_COUNT];
+    struct bide_engine *engine;
+    struct lane lanes[BIDE_LANE_COUNT];
     struct job_list finished;
     atomic_bool any_finished;
     bool closing;
@@ -74,7 +74,7 @@ static void list_init(struct job_list *list)
     list->end = &list->first;
 }
 
-static void list_append(struct job_list *list, struct bide__job *job)
+static void list_append(struct job_list *list, struct bide_job *job)
 {
     job->next = NULL;
     job->link = list->end;
@@ -82,7 +82,7 @@ static void list_append(struct job_list *list, struct bide__job *job)
     list->end = &job->next;
 }
 
-static void list_remove(struct job_list *list, struct bide__job *job)
+static void list_remove(struct job_list *list, struct bide_job *job)
 {
     *job->link = job->next;
     if (job->next)
@@ -108,23 +108,23 @@ static int init_conditions(struct bide__pool *pool)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     rc = pthread_cond_init(&pool->worker_exited, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    for (int i = 0; rc == 0 && i < BIDE__LANE_COUNT; i++)
+    for (int i = 0; rc == 0 && i < BIDE_LANE_COUNT; i++)
         rc = pthread_cond_init(&pool->lanes[i].work, NULL);
     if (rc == 0)
         rc = pthread_mutex_init(&pool->lock, NULL);
     return -rc;
 }
 
-int bide__pool_open(struct bide__engine *engine, unsigned user_threads_max,
+int bide__pool_open(struct bide_engine *engine, unsigned user_threads_max,
                     struct bide__pool **ret_pool)
 {
-    unsigned n_max[BIDE__LANE_COUNT] = {
-        [BIDE__LANE_USER] = user_threads_max > 0 ? user_threads_max : default_user_threads(),
-        [BIDE__LANE_FILE] = FILE_THREADS_MAX,
-        [BIDE__LANE_RESOLVE] = RESOLVE_THREADS_MAX,
+    unsigned n_max[BIDE_LANE_COUNT] = {
+        [BIDE_LANE_USER] = user_threads_max > 0 ? user_threads_max : default_user_threads(),
+        [BIDE_LANE_FILE] = FILE_THREADS_MAX,
+        [BIDE_LANE_RESOLVE] = RESOLVE_THREADS_MAX,
     };
     size_t n_workers = 0;
-    for (int i = 0; i < BIDE__LANE_COUNT; i++)
+    for (int i = 0; i < BIDE_LANE_COUNT; i++)
         n_workers += n_max[i];
     struct bide__pool *pool = calloc(1, sizeof(*pool) + n_workers * sizeof(pool->workers[0]));
     if (!pool)
@@ -138,7 +138,7 @@ int bide__pool_open(struct bide__engine *engine, unsigned user_threads_max,
     pool->n_users = 1;
     list_init(&pool->finished);
     struct worker *workers = pool->workers;
-    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+    for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         list_init(&pool->lanes[i].queued);
         pool->lanes[i].workers = workers;
         pool->lanes[i].n_workers_max = n_max[i];
@@ -157,7 +157,7 @@ static void pool_unref(struct bide__pool *pool)
         return;
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->worker_exited);
-    for (int i = 0; i < BIDE__LANE_COUNT; i++)
+    for (int i = 0; i < BIDE_LANE_COUNT; i++)
         pthread_cond_destroy(&pool->lanes[i].work);
     free(pool);
 }
@@ -167,7 +167,7 @@ static void run_next(struct worker *worker)
 {
     struct bide__pool *pool = worker->pool;
     struct lane *lane = worker->lane;
-    struct bide__job *job = lane->queued.first;
+    struct bide_job *job = lane->queued.first;
     list_remove(&lane->queued, job);
     lane->n_queued--;
     job->state = JOB_RUNNING;
@@ -252,7 +252,7 @@ static int staff(struct bide__pool *pool, struct lane *lane)
     return 0;
 }
 
-static void finish_unrun(struct bide__pool *pool, struct bide__job *job)
+static void finish_unrun(struct bide__pool *pool, struct bide_job *job)
 {
     pthread_mutex_lock(&pool->lock);
     job->state = JOB_FINISHED;
@@ -261,9 +261,9 @@ static void finish_unrun(struct bide__pool *pool, struct bide__job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int bide__pool_submit(struct bide__pool *pool, struct bide__job *job, enum bide__lane lane_id)
+int bide__pool_submit(struct bide__pool *pool, struct bide_job *job, enum bide_lane lane_id)
 {
-    if (lane_id == BIDE__LANE_NONE) {
+    if (lane_id == BIDE_LANE_NONE) {
         finish_unrun(pool, job);
         return 0;
     }
@@ -284,7 +284,7 @@ int bide__pool_submit(struct bide__pool *pool, struct bide__job *job, enum bide_
 }
 
 /* With the lock held. Whether the caller has to drop the job, after it released the lock. */
-static bool let_go(struct bide__pool *pool, struct bide__job *job)
+static bool let_go(struct bide__pool *pool, struct bide_job *job)
 {
     switch ((enum job_state)job->state) {
     case JOB_QUEUED:
@@ -305,7 +305,7 @@ static bool let_go(struct bide__pool *pool, struct bide__job *job)
     return true;
 }
 
-void bide__pool_abandon(struct bide__pool *pool, struct bide__job *job)
+void bide__pool_abandon(struct bide__pool *pool, struct bide_job *job)
 {
     pthread_mutex_lock(&pool->lock);
     bool drop = let_go(pool, job);
@@ -324,7 +324,7 @@ int bide__pool_reap(struct bide__pool *pool, int max)
     int n = 0;
     while (n < max) {
         pthread_mutex_lock(&pool->lock);
-        struct bide__job *job = pool->finished.first;
+        struct bide_job *job = pool->finished.first;
         if (job) {
             list_remove(&pool->finished, job);
             job->state = JOB_RELEASED;
@@ -343,20 +343,20 @@ int bide__pool_reap(struct bide__pool *pool, int max)
 /* With the lock held: moves what nobody runs to `dropped`, and leaves the rest to who runs it. */
 static void abandon_all(struct bide__pool *pool, struct job_list *dropped)
 {
-    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+    for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         struct lane *lane = &pool->lanes[i];
-        for (struct bide__job *job; (job = lane->queued.first);) {
+        for (struct bide_job *job; (job = lane->queued.first);) {
             let_go(pool, job);
             list_append(dropped, job);
         }
         for (unsigned j = 0; j < lane->n_workers; j++) {
-            struct bide__job *job = lane->workers[j].job;
+            struct bide_job *job = lane->workers[j].job;
             if (job && job->state == JOB_RUNNING)
                 let_go(pool, job);
         }
         pthread_cond_broadcast(&lane->work);
     }
-    for (struct bide__job *job; (job = pool->finished.first);) {
+    for (struct bide_job *job; (job = pool->finished.first);) {
         let_go(pool, job);
         list_append(dropped, job);
     }
@@ -366,9 +366,9 @@ static void abandon_all(struct bide__pool *pool, struct job_list *dropped)
  * it does. */
 static bool awaited(const struct bide__pool *pool, bool time_is_up)
 {
-    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+    for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         const struct lane *lane = &pool->lanes[i];
-        bool patient = !time_is_up && i != BIDE__LANE_RESOLVE;
+        bool patient = !time_is_up && i != BIDE_LANE_RESOLVE;
         for (unsigned j = 0; j < lane->n_workers; j++) {
             const struct worker *worker = &lane->workers[j];
             if (!worker->exited && (patient || !worker->busy))
@@ -409,13 +409,13 @@ void bide__pool_close(struct bide__pool *pool, int64_t join_ns)
     pool->closing = true;
     abandon_all(pool, &dropped);
     pthread_mutex_unlock(&pool->lock);
-    for (struct bide__job *job; (job = dropped.first);) {
+    for (struct bide_job *job; (job = dropped.first);) {
         list_remove(&dropped, job);
         job->drop(job);
     }
     pthread_mutex_lock(&pool->lock);
     await_workers(pool, join_ns);
-    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+    for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         for (unsigned j = 0; j < pool->lanes[i].n_workers; j++) {
             const struct worker *worker = &pool->lanes[i].workers[j];
             if (worker->exited)

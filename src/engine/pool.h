@@ -17,9 +17,11 @@
 
 #include "engine/engine.h"
 
+struct bide__pool;
+
 /* A finished job wakes `engine`, whose ops must be set. user_threads_max: 0 means min(32,
  * processors + 4). */
-int bide__pool_open(struct bide__engine *engine, unsigned user_threads_max,
+int bide__pool_open(struct bide_engine *engine, unsigned user_threads_max,
                     struct bide__pool **ret_pool);
 
 /*
@@ -35,10 +37,10 @@ void bide__pool_forget(struct bide__pool *pool);
 
 /* -EAGAIN (and the like) if no thread of the lane runs and none can be started: the job was not
  * taken. Without a lane nothing fails. */
-int bide__pool_submit(struct bide__pool *pool, struct bide__job *job, enum bide__lane lane);
+int bide__pool_submit(struct bide__pool *pool, struct bide_job *job, enum bide_lane lane);
 
 /* Of a job that was submitted and for which done() was not called yet. */
-void bide__pool_abandon(struct bide__pool *pool, struct bide__job *job);
+void bide__pool_abandon(struct bide__pool *pool, struct bide_job *job);
 
 /* Whether reap() has something to do. Costs no lock, and is exact once the wake that came with it
  * was consumed. */
@@ -49,7 +51,7 @@ bool bide__pool_finished(const struct bide__pool *pool);
 int bide__pool_reap(struct bide__pool *pool, int max);
 
 /* Name lookups, on the resolver's lane: the same for every engine that has a kernel. */
-int bide__lookup_submit(struct bide__pool *pool, struct bide__lookup *lookup);
+int bide__lookup_submit(struct bide__pool *pool, struct bide_lookup *lookup);
 void bide__lookup_list_free(struct addrinfo *list); /* NULL is allowed; any thread */
 
 #endif

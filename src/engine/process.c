@@ -15,16 +15,16 @@
 enum { KERNEL_P_PIDFD = 3, KILLED_WAIT_MS = 1000 };
 
 struct process {
-    struct bide__process base;
+    struct bide_child base;
     int fd; /* the pidfd */
-    struct bide__watch *watch;
-    bide__process_ended *ended;
+    struct bide_watch *watch;
+    bide_child_ended *ended;
     void *data;
     bool has_group;
     bool is_reaped;
 };
 
-static struct process *of(struct bide__process *process)
+static struct process *of(struct bide_child *process)
 {
     return bide__container(process, struct process, base);
 }
@@ -42,7 +42,7 @@ static int ask(const struct process *process, int options, siginfo_t *info)
 
 /* Children that have a group of their own stay unreaped until they are closed: as long their number
  * is the group's and no one else's. */
-bool bide__process_look(struct bide__process *base)
+bool bide__process_look(struct bide_child *base)
 {
     struct process *process = of(base);
     siginfo_t info;
@@ -53,7 +53,7 @@ bool bide__process_look(struct bide__process *base)
         return false;
     process->is_reaped = rc == -ECHILD || (rc > 0 && !process->has_group);
     base->ended = true;
-    base->end = (struct bide__end){.error = rc < 0 ? rc : 0};
+    base->end = (struct bide_child_end){.error = rc < 0 ? rc : 0};
     if (rc < 0)
         return true;
     if (info.si_code == CLD_EXITED)
@@ -86,7 +86,7 @@ static int send_signal(const struct process *process, int signo)
     return rc < 0 ? -errno : 0;
 }
 
-int bide__process_signal(struct bide__process *base, int signo)
+int bide__process_signal(struct bide_child *base, int signo)
 {
     return bide__process_look(base) ? -ESRCH : send_signal(of(base), signo);
 }
@@ -105,7 +105,7 @@ static void reap(struct process *process)
         ask(process, WNOHANG, &info);
 }
 
-void bide__process_close(struct bide__process *base)
+void bide__process_close(struct bide_child *base)
 {
     struct process *process = of(base);
     if (process->watch)
@@ -117,34 +117,34 @@ void bide__process_close(struct bide__process *base)
 }
 
 /* Its watch goes with the set. */
-void bide__process_forget(struct bide__process *base)
+void bide__process_forget(struct bide_child *base)
 {
     close(of(base)->fd);
     free(of(base));
 }
 
 /* What the child has as its i-th descriptor; `ret_sock` gets the other end of a pipe. */
-static int stdio_open(struct bide__engine *engine, const struct bide__start *start, int i,
-                      int *ret_fd, struct bide__sock **ret_sock)
+static int stdio_open(struct bide_engine *engine, const struct bide_child_start *start, int i,
+                      int *ret_fd, struct bide_sock **ret_sock)
 {
     int fds[2];
     bool is_input = i == STDIN_FILENO;
     switch (start->stdio[i].kind) {
-    case BIDE__STDIO_INHERIT:
-    case BIDE__STDIO_OUTPUT:
+    case BIDE_CHILD_INHERIT:
+    case BIDE_CHILD_OUTPUT:
         return 0;
-    case BIDE__STDIO_FD:
+    case BIDE_CHILD_FD:
         *ret_fd = start->stdio[i].fd;
         return fcntl(*ret_fd, F_GETFD) < 0 ? -errno : 0;
-    case BIDE__STDIO_NULL:
+    case BIDE_CHILD_NULL:
         *ret_fd = open("/dev/null", (is_input ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
         return *ret_fd < 0 ? -errno : 0;
-    case BIDE__STDIO_PIPE:
+    case BIDE_CHILD_PIPE:
         break;
     }
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
-    int rc = engine->ops->sock_adopt(engine, fds[is_input], BIDE__ADOPT_ANY, ret_sock);
+    int rc = engine->ops->sock_adopt(engine, fds[is_input], BIDE_ADOPT_ANY, ret_sock);
     if (rc < 0)
         close(fds[is_input]);
     *ret_fd = fds[!is_input];
@@ -152,22 +152,22 @@ static int stdio_open(struct bide__engine *engine, const struct bide__start *sta
 }
 
 /* The child has them now, or never will. */
-static void stdio_close(const struct bide__start *start, const int fds[BIDE__STDIO_COUNT])
+static void stdio_close(const struct bide_child_start *start, const int fds[BIDE_CHILD_STDIO_COUNT])
 {
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++)
-        if (fds[i] >= 0 && start->stdio[i].kind != BIDE__STDIO_FD)
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++)
+        if (fds[i] >= 0 && start->stdio[i].kind != BIDE_CHILD_FD)
             close(fds[i]);
 }
 
-static int process_spawn(struct process *process, const struct bide__start *start,
-                         const int fds[BIDE__STDIO_COUNT], enum bide__start_step *ret_step)
+static int process_spawn(struct process *process, const struct bide_child_start *start,
+                         const int fds[BIDE_CHILD_STDIO_COUNT], enum bide_child_step *ret_step)
 {
     int rc = bide__spawn(start, fds, &process->fd, &process->base.pid, ret_step);
     if (rc < 0)
         return rc;
     process->has_group = start->new_group || start->new_session;
-    struct bide__engine *engine = process->base.engine;
-    rc = engine->ops->watch_open(engine, process->fd, BIDE__WATCH_READ, pidfd_ready, process,
+    struct bide_engine *engine = process->base.engine;
+    rc = engine->ops->watch_open(engine, process->fd, BIDE_WATCH_READ, pidfd_ready, process,
                                  &process->watch);
     if (rc == 0)
         return 0;
@@ -176,27 +176,27 @@ static int process_spawn(struct process *process, const struct bide__start *star
     return rc;
 }
 
-int bide__process_start(struct bide__engine *engine, const struct bide__start *start,
-                        bide__process_ended *ended, void *data,
-                        struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
-                        enum bide__start_step *ret_step, struct bide__process **ret_process)
+int bide__process_start(struct bide_engine *engine, const struct bide_child_start *start,
+                        bide_child_ended *ended, void *data,
+                        struct bide_sock *ret_socks[BIDE_CHILD_STDIO_COUNT],
+                        enum bide_child_step *ret_step, struct bide_child **ret_process)
 {
-    int fds[BIDE__STDIO_COUNT] = {-1, -1, -1};
-    struct bide__sock *socks[BIDE__STDIO_COUNT] = {NULL};
+    int fds[BIDE_CHILD_STDIO_COUNT] = {-1, -1, -1};
+    struct bide_sock *socks[BIDE_CHILD_STDIO_COUNT] = {NULL};
     int rc = 0;
-    *ret_step = BIDE__START_HERE;
+    *ret_step = BIDE_CHILD_STEP_HERE;
     struct process *process = calloc(1, sizeof *process);
     if (!process)
         return -ENOMEM;
     process->base.engine = engine;
     process->ended = ended;
     process->data = data;
-    for (int i = 0; rc == 0 && i < BIDE__STDIO_COUNT; i++)
+    for (int i = 0; rc == 0 && i < BIDE_CHILD_STDIO_COUNT; i++)
         rc = stdio_open(engine, start, i, &fds[i], &socks[i]);
     if (rc == 0)
         rc = process_spawn(process, start, fds, ret_step);
     stdio_close(start, fds);
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
         if (!socks[i])
             continue;
         if (rc == 0)

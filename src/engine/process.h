@@ -13,20 +13,20 @@
 #include "engine/engine.h"
 
 /* As the engine's calls of these names. */
-int bide__process_start(struct bide__engine *engine, const struct bide__start *start,
-                        bide__process_ended *ended, void *data,
-                        struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
-                        enum bide__start_step *ret_step, struct bide__process **ret_process);
-int bide__process_signal(struct bide__process *base, int signo);
-bool bide__process_look(struct bide__process *process);
-void bide__process_close(struct bide__process *base);
-void bide__process_forget(struct bide__process *base);
+int bide__process_start(struct bide_engine *engine, const struct bide_child_start *start,
+                        bide_child_ended *ended, void *data,
+                        struct bide_sock *ret_socks[BIDE_CHILD_STDIO_COUNT],
+                        enum bide_child_step *ret_step, struct bide_child **ret_process);
+int bide__process_signal(struct bide_child *base, int signo);
+bool bide__process_look(struct bide_child *process);
+void bide__process_close(struct bide_child *base);
+void bide__process_forget(struct bide_child *base);
 
 /*
  * Makes the child and returns when it executes its program, or why it does not; then it is reaped.
  * fds: what it gets, -1 for our own.
  */
-int bide__spawn(const struct bide__start *start, const int fds[BIDE__STDIO_COUNT], int *ret_pidfd,
-                int *ret_pid, enum bide__start_step *ret_step);
+int bide__spawn(const struct bide_child_start *start, const int fds[BIDE_CHILD_STDIO_COUNT],
+                int *ret_pidfd, int *ret_pid, enum bide_child_step *ret_step);
 
 #endif

@@ -19,20 +19,20 @@
 /* The numbers of the standard descriptors are never ours, also where the program closed them. */
 enum { FD_MIN = 3, UNIX98_PTY_FIRST = 136, UNIX98_PTY_LAST = 143, TTY_FIRST = 4, TTY_LAST = 5 };
 
-int bide__pipe_open(struct bide__engine *engine, struct bide__sock **ret_read,
-                    struct bide__sock **ret_write)
+int bide__pipe_open(struct bide_engine *engine, struct bide_sock **ret_read,
+                    struct bide_sock **ret_write)
 {
     int fds[2];
-    struct bide__sock *ends[2];
+    struct bide_sock *ends[2];
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    int rc = engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &ends[0]);
+    int rc = engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &ends[0]);
     if (rc < 0) {
         close(fds[0]);
         close(fds[1]);
         return rc;
     }
-    rc = engine->ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &ends[1]);
+    rc = engine->ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &ends[1]);
     if (rc < 0) {
         engine->ops->sock_close(ends[0]);
         close(fds[1]);
@@ -72,8 +72,8 @@ static int reopen(int fd, const struct stat *status, int access)
 }
 
 /* Takes `copy` on success. */
-static int share_by_adopting(struct bide__engine *engine, int copy, enum bide__adopt wanted,
-                             struct bide__sock **ret_sock)
+static int share_by_adopting(struct bide_engine *engine, int copy, enum bide_adopt wanted,
+                             struct bide_sock **ret_sock)
 {
     int rc = engine->ops->sock_adopt(engine, copy, wanted, ret_sock);
     if (rc < 0)
@@ -81,24 +81,24 @@ static int share_by_adopting(struct bide__engine *engine, int copy, enum bide__a
     return rc;
 }
 
-int bide__sock_share(struct bide__engine *engine, int fd, enum bide__direction direction,
-                     struct bide__sock **ret_sock)
+int bide__sock_share(struct bide_engine *engine, int fd, enum bide_direction direction,
+                     struct bide_sock **ret_sock)
 {
     struct stat status;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fstat(fd, &status) < 0)
         return -errno;
-    int access = direction == BIDE__INPUT ? O_RDONLY : O_WRONLY;
+    int access = direction == BIDE_INPUT ? O_RDONLY : O_WRONLY;
     if ((flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR)
         return -EBADF;
     int again = reopen(fd, &status, access);
     if (again >= 0)
-        return share_by_adopting(engine, again, BIDE__ADOPT_ANY, ret_sock);
+        return share_by_adopting(engine, again, BIDE_ADOPT_ANY, ret_sock);
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
     if (copy < 0)
         return -errno;
     if (S_ISSOCK(status.st_mode))
-        return share_by_adopting(engine, copy, BIDE__ADOPT_SHARED, ret_sock);
+        return share_by_adopting(engine, copy, BIDE_ADOPT_SHARED, ret_sock);
     int rc = bide__threaded_open(engine, copy, direction, ret_sock);
     if (rc < 0)
         close(copy);

@@ -9,9 +9,9 @@
 #include "engine/engine.h"
 
 /* As the engine's pipe() and sock_share(). */
-int bide__pipe_open(struct bide__engine *engine, struct bide__sock **ret_read,
-                    struct bide__sock **ret_write);
-int bide__sock_share(struct bide__engine *engine, int fd, enum bide__direction direction,
-                     struct bide__sock **ret_sock);
+int bide__pipe_open(struct bide_engine *engine, struct bide_sock **ret_read,
+                    struct bide_sock **ret_write);
+int bide__sock_share(struct bide_engine *engine, int fd, enum bide_direction direction,
+                     struct bide_sock **ret_sock);
 
 #endif

@@ -20,14 +20,14 @@ static struct slot {
     _Atomic(struct bide__signals *) owner;
     atomic_uint n_inside; /* handlers under way, on whatever threads */
     atomic_uint n_arrived;
-    struct bide__signal *signal; /* for the owner's thread */
+    struct bide_signal *signal; /* for the owner's thread */
 } slots[NSIG];
 
-struct bide__signal {
+struct bide_signal {
     struct bide__signals *signals;
-    struct bide__signal *next;
+    struct bide_signal *next;
     struct sigaction before;
-    bide__signal_arrived *arrived;
+    bide_signal_arrived *arrived;
     void *data;
     int signo;
 };
@@ -45,14 +45,14 @@ static void handle(int signo)
     atomic_fetch_sub(&slot->n_inside, 1);
 }
 
-void bide__signals_init(struct bide__signals *signals, struct bide__engine *engine)
+void bide__signals_init(struct bide__signals *signals, struct bide_engine *engine)
 {
     signals->engine = engine;
     signals->first = NULL;
     atomic_init(&signals->raised, false);
 }
 
-static void give_up(struct bide__signal *signal)
+static void give_up(struct bide_signal *signal)
 {
     struct slot *slot = &slots[signal->signo];
     slot->signal = NULL;
@@ -69,13 +69,13 @@ static void give_up(struct bide__signal *signal)
     atomic_store(&slot->claimed, false);
 }
 
-int bide__signals_add(struct bide__signals *signals, int signo, bide__signal_arrived *arrived,
-                      void *data, struct bide__signal **ret_signal)
+int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arrived *arrived,
+                      void *data, struct bide_signal **ret_signal)
 {
     if (signo <= 0 || signo >= NSIG || signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE ||
         signo == SIGILL)
         return -EINVAL;
-    struct bide__signal *signal = malloc(sizeof(*signal));
+    struct bide_signal *signal = malloc(sizeof(*signal));
     if (!signal)
         return -ENOMEM;
     struct slot *slot = &slots[signo];
@@ -83,7 +83,7 @@ int bide__signals_add(struct bide__signals *signals, int signo, bide__signal_arr
         free(signal);
         return -EBUSY;
     }
-    *signal = (struct bide__signal){
+    *signal = (struct bide_signal){
         .signals = signals, .arrived = arrived, .data = data, .signo = signo};
     slot->signal = signal;
     atomic_store(&slot->owner, signals);
@@ -103,9 +103,9 @@ int bide__signals_add(struct bide__signals *signals, int signo, bide__signal_arr
     return 0;
 }
 
-void bide__signals_remove(struct bide__signal *signal)
+void bide__signals_remove(struct bide_signal *signal)
 {
-    struct bide__signal **link = &signal->signals->first;
+    struct bide_signal **link = &signal->signals->first;
     while (*link != signal)
         link = &(*link)->next;
     *link = signal->next;
@@ -115,7 +115,7 @@ void bide__signals_remove(struct bide__signal *signal)
 }
 
 /* Takes one arrival of a signal that still is ours. */
-static struct bide__signal *take(struct bide__signals *signals, int signo)
+static struct bide_signal *take(struct bide__signals *signals, int signo)
 {
     struct slot *slot = &slots[signo];
     if (atomic_load(&slot->owner) != signals || atomic_load(&slot->n_arrived) == 0)
@@ -129,7 +129,7 @@ int bide__signals_dispatch(struct bide__signals *signals, int max)
     atomic_exchange(&signals->raised, false);
     int n = 0;
     for (int signo = 1; signo < NSIG; signo++) {
-        struct bide__signal *signal;
+        struct bide_signal *signal;
         while (n < max && (signal = take(signals, signo))) {
             signal->arrived(signal->data);
             n++;

@@ -19,22 +19,22 @@
 
 /* The signals of one engine; a member of it. */
 struct bide__signals {
-    struct bide__engine *engine;
-    struct bide__signal *first;
+    struct bide_engine *engine;
+    struct bide_signal *first;
     atomic_bool raised; /* some counter of ours may have grown */
 };
 
 /* The engine's ops must be set before the first signal is added. */
-void bide__signals_init(struct bide__signals *signals, struct bide__engine *engine);
+void bide__signals_init(struct bide__signals *signals, struct bide_engine *engine);
 
 /*
  * -EINVAL: no such signal, it cannot be caught, or it reports a fault of the program itself
  * (SIGSEGV and its like), which a handler that returns would repeat for ever. -EBUSY: it is owned
  * already. -ENOMEM.
  */
-int bide__signals_add(struct bide__signals *signals, int signo, bide__signal_arrived *arrived,
-                      void *data, struct bide__signal **ret_signal);
-void bide__signals_remove(struct bide__signal *signal);
+int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arrived *arrived,
+                      void *data, struct bide_signal **ret_signal);
+void bide__signals_remove(struct bide_signal *signal);
 
 /* Whether dispatch() may have something to do; exact once the wake that came with it was consumed.
  */

@@ -28,15 +28,15 @@ struct sim_signal {
     struct bide__list node;
     struct bide__sim *sim;
     struct bide__sim_event event;
-    bide__signal_arrived *arrived;
+    bide_signal_arrived *arrived;
     void *data;
     int signo;
     unsigned n_due; /* calls, beside the one that the event is */
 };
 
-static const struct bide__engine_ops sim_ops;
+static const struct bide_engine_ops sim_ops;
 
-static struct bide__sim *of(struct bide__engine *engine)
+static struct bide__sim *of(struct bide_engine *engine)
 {
     return (struct bide__sim *)engine;
 }
@@ -65,17 +65,17 @@ void bide__sim_note(struct bide__sim *sim, const char *what, unsigned object, lo
 
 /* The clocks */
 
-static int64_t sim_now_ns(struct bide__engine *engine)
+static int64_t sim_now_ns(struct bide_engine *engine)
 {
     return of(engine)->now_ns;
 }
 
-static int64_t sim_wall_ns(struct bide__engine *engine)
+static int64_t sim_wall_ns(struct bide_engine *engine)
 {
     return START_WALL_NS + (of(engine)->now_ns - START_NS);
 }
 
-static int sim_entropy(struct bide__engine *engine, void *buffer, size_t size)
+static int sim_entropy(struct bide_engine *engine, void *buffer, size_t size)
 {
     unsigned char *bytes = buffer;
     for (size_t i = 0; i < size; i++)
@@ -99,7 +99,7 @@ static int sleep_until(struct bide__sim *sim, int64_t deadline_ns)
     return 0;
 }
 
-static int sim_poll(struct bide__engine *engine, int64_t deadline_ns)
+static int sim_poll(struct bide_engine *engine, int64_t deadline_ns)
 {
     struct bide__sim *sim = of(engine);
     bool woken = atomic_exchange(&sim->woken, false);
@@ -126,15 +126,15 @@ static int sim_poll(struct bide__engine *engine, int64_t deadline_ns)
     return n;
 }
 
-static void sim_wake(struct bide__engine *engine)
+static void sim_wake(struct bide_engine *engine)
 {
     atomic_store(&of(engine)->woken, true);
 }
 
 /* Sockets */
 
-static int sim_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
-                          struct bide__sock **ret_sock)
+static int sim_sock_adopt(struct bide_engine *engine, int fd, enum bide_adopt wanted,
+                          struct bide_sock **ret_sock)
 {
     (void)engine;
     (void)fd;
@@ -143,8 +143,8 @@ static int sim_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt 
     return -ENOSYS;
 }
 
-static int sim_sock_share(struct bide__engine *engine, int fd, enum bide__direction direction,
-                          struct bide__sock **ret_sock)
+static int sim_sock_share(struct bide_engine *engine, int fd, enum bide_direction direction,
+                          struct bide_sock **ret_sock)
 {
     (void)engine;
     (void)fd;
@@ -153,10 +153,10 @@ static int sim_sock_share(struct bide__engine *engine, int fd, enum bide__direct
     return -ENOSYS;
 }
 
-static int sim_process_start(struct bide__engine *engine, const struct bide__start *start,
-                             bide__process_ended *ended, void *data,
-                             struct bide__sock *ret_socks[BIDE__STDIO_COUNT],
-                             enum bide__start_step *ret_step, struct bide__process **ret_process)
+static int sim_process_start(struct bide_engine *engine, const struct bide_child_start *start,
+                             bide_child_ended *ended, void *data,
+                             struct bide_sock *ret_socks[BIDE_CHILD_STDIO_COUNT],
+                             enum bide_child_step *ret_step, struct bide_child **ret_process)
 {
     (void)engine;
     (void)start;
@@ -164,21 +164,21 @@ static int sim_process_start(struct bide__engine *engine, const struct bide__sta
     (void)data;
     (void)ret_socks;
     (void)ret_process;
-    *ret_step = BIDE__START_HERE;
+    *ret_step = BIDE_CHILD_STEP_HERE;
     return -ENOSYS;
 }
 
 /* Watches */
 
-static int attach_watches(struct bide__engine *engine, int fd)
+static int attach_watches(struct bide_engine *engine, int fd)
 {
     (void)engine;
     (void)fd;
     return 0; /* each poll() asks for the set's present descriptor */
 }
 
-static int sim_watch_open(struct bide__engine *engine, int fd, unsigned events,
-                          bide__watch_ready *ready, void *data, struct bide__watch **ret_watch)
+static int sim_watch_open(struct bide_engine *engine, int fd, unsigned events,
+                          bide_watch_ready *ready, void *data, struct bide_watch **ret_watch)
 {
     return bide__watch_set_add(&of(engine)->watches, fd, events, ready, data, ret_watch);
 }
@@ -219,8 +219,8 @@ static bool can_be_caught(int signo)
     return signo > 0 && signo < NSIG && (signo < 32 || signo >= SIGRTMIN);
 }
 
-static int sim_signal_open(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
-                           void *data, struct bide__signal **ret_signal)
+static int sim_signal_open(struct bide_engine *engine, int signo, bide_signal_arrived *arrived,
+                           void *data, struct bide_signal **ret_signal)
 {
     struct bide__sim *sim = of(engine);
     if (!can_be_caught(signo))
@@ -236,11 +236,11 @@ static int sim_signal_open(struct bide__engine *engine, int signo, bide__signal_
                                   .data = data,
                                   .signo = signo};
     bide__list_append(&sim->signals, &signal->node);
-    *ret_signal = (struct bide__signal *)signal;
+    *ret_signal = (struct bide_signal *)signal;
     return 0;
 }
 
-static void sim_signal_close(struct bide__signal *base)
+static void sim_signal_close(struct bide_signal *base)
 {
     struct sim_signal *signal = (struct sim_signal *)base;
     bide__sim_event_remove(&signal->sim->queue, &signal->event);
@@ -262,7 +262,7 @@ int bide__sim_signal(struct bide__sim *sim, int signo)
 
 /* Beginning and end */
 
-struct bide__sim *bide__sim_of(struct bide__engine *engine)
+struct bide__sim *bide__sim_of(struct bide_engine *engine)
 {
     return engine->ops == &sim_ops ? of(engine) : NULL;
 }
@@ -294,7 +294,7 @@ static void release_all(struct bide__sim *sim)
     free(sim);
 }
 
-static void sim_close(struct bide__engine *engine, int64_t join_ns)
+static void sim_close(struct bide_engine *engine, int64_t join_ns)
 {
     (void)join_ns; /* a job that runs has ended before anybody can close the engine */
     struct bide__sim *sim = of(engine);
@@ -304,19 +304,19 @@ static void sim_close(struct bide__engine *engine, int64_t join_ns)
     release_all(sim);
 }
 
-static void sim_forget(struct bide__engine *engine)
+static void sim_forget(struct bide_engine *engine)
 {
     struct bide__sim *sim = of(engine);
     struct bide__list *node;
     while ((node = bide__list_first(&sim->signals)))
-        sim_signal_close((struct bide__signal *)bide__container(node, struct sim_signal, node));
+        sim_signal_close((struct bide_signal *)bide__container(node, struct sim_signal, node));
     while ((node = bide__list_first(&sim->socks)))
         bide__sim_sock_free(bide__container(node, struct bide__sim_sock, node));
     bide__sim_jobs_forget(sim);
     release_all(sim);
 }
 
-static const struct bide__engine_ops sim_ops = {
+static const struct bide_engine_ops sim_ops = {
     .name = "sim",
     .close = sim_close,
     .forget = sim_forget,
@@ -357,7 +357,7 @@ static const struct bide__engine_ops sim_ops = {
 };
 
 /* What the options or else the environment say. */
-static int choose_seed(const struct bide__engine_opts *opts, uint64_t *ret_seed)
+static int choose_seed(const struct bide_engine_opts *opts, uint64_t *ret_seed)
 {
     const char *text = opts->seed == 0 ? getenv("BIDE_SEED") : NULL;
     *ret_seed = opts->seed != 0 ? opts->seed : SEED_DEFAULT;
@@ -369,9 +369,9 @@ static int choose_seed(const struct bide__engine_opts *opts, uint64_t *ret_seed)
     return errno != 0 || *end != '\0' ? -EINVAL : 0;
 }
 
-int bide__sim_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine)
+int bide__sim_open(const struct bide_engine_opts *opts, struct bide_engine **ret_engine)
 {
-    static const struct bide__engine_opts defaults;
+    static const struct bide_engine_opts defaults;
     if (!opts)
         opts = &defaults;
     uint64_t seed;

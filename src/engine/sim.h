@@ -41,7 +41,7 @@ struct bide__sim_shape {
 };
 
 /* NULL: this engine is another one. */
-struct bide__sim *bide__sim_of(struct bide__engine *engine);
+struct bide__sim *bide__sim_of(struct bide_engine *engine);
 
 uint64_t bide__sim_seed(const struct bide__sim *sim);
 

@@ -269,7 +269,7 @@ static int choose_name(struct bide__sim_sock *sock)
     return 0;
 }
 
-static int connect_inet(struct bide__sim_sock *sock, struct bide__op *op)
+static int connect_inet(struct bide__sim_sock *sock, struct bide_op *op)
 {
     struct bide__sim *sim = bide__sim_of_sock(sock);
     if (bide__sim_is_ipv4(&sock->target) && bide__sim_option(sock, IPPROTO_IPV6, IPV6_V6ONLY))
@@ -290,7 +290,7 @@ static int connect_inet(struct bide__sim_sock *sock, struct bide__op *op)
     return bide__sim_wait(sock, BIDE__SIM_CONNECT, op);
 }
 
-int bide__sim_connect(struct bide__sock *base, struct bide__op *op, const struct sockaddr *address,
+int bide__sim_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
                       socklen_t length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
@@ -308,10 +308,10 @@ int bide__sim_connect(struct bide__sock *base, struct bide__op *op, const struct
 
 /* Accepting */
 
-int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
-                   struct bide__sock **ret_write)
+int bide__sim_pipe(struct bide_engine *engine, struct bide_sock **ret_read,
+                   struct bide_sock **ret_write)
 {
-    struct bide__sock *read;
+    struct bide_sock *read;
     int rc = bide__sim_sock_open(engine, AF_UNIX, SOCK_STREAM, 0, &read);
     if (rc < 0)
         return rc;
@@ -332,7 +332,7 @@ int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
     return 0;
 }
 
-int bide__sim_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
+int bide__sim_try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
 {
     struct bide__sim_sock *listener = bide__sim_sock_of(base);
     if (listener->state != BIDE__SIM_LISTENING)
@@ -345,7 +345,7 @@ int bide__sim_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
     return 0;
 }
 
-int bide__sim_accept_wait(struct bide__sock *base, struct bide__op *op)
+int bide__sim_accept_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__sim_sock *listener = bide__sim_sock_of(base);
     bool ready = listener->state != BIDE__SIM_LISTENING || !bide__list_empty(&listener->queue);

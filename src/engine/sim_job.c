@@ -26,32 +26,32 @@ struct entry {
     struct bide__list node;  /* in the engine's jobs */
     struct bide__list place; /* queued in its lane */
     struct bide__sim *sim;
-    struct bide__job *job;
+    struct bide_job *job;
     unsigned number;
-    enum bide__lane lane;
+    enum bide_lane lane;
     enum state state;
     bool looks_up;
 };
 
-void bide__sim_jobs_init(struct bide__sim *sim, const struct bide__engine_opts *opts)
+void bide__sim_jobs_init(struct bide__sim *sim, const struct bide_engine_opts *opts)
 {
-    static const unsigned n_workers[BIDE__LANE_COUNT] = {
-        [BIDE__LANE_USER] = USER_WORKERS,
-        [BIDE__LANE_FILE] = FILE_WORKERS,
-        [BIDE__LANE_RESOLVE] = RESOLVE_WORKERS,
+    static const unsigned n_workers[BIDE_LANE_COUNT] = {
+        [BIDE_LANE_USER] = USER_WORKERS,
+        [BIDE_LANE_FILE] = FILE_WORKERS,
+        [BIDE_LANE_RESOLVE] = RESOLVE_WORKERS,
     };
     bide__list_init(&sim->jobs);
-    for (int i = 0; i < BIDE__LANE_COUNT; i++) {
+    for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         bide__list_init(&sim->lanes[i].queued);
         sim->lanes[i].n_workers = n_workers[i];
     }
     if (opts->user_threads_max > 0)
-        sim->lanes[BIDE__LANE_USER].n_workers = opts->user_threads_max;
+        sim->lanes[BIDE_LANE_USER].n_workers = opts->user_threads_max;
 }
 
-static struct bide__job *release(struct entry *entry)
+static struct bide_job *release(struct entry *entry)
 {
-    struct bide__job *job = entry->job;
+    struct bide_job *job = entry->job;
     bide__sim_event_remove(&entry->sim->queue, &entry->event);
     bide__list_remove(&entry->node);
     bide__list_remove(&entry->place);
@@ -82,7 +82,7 @@ static int finish(struct bide__sim_event *event)
 {
     struct entry *entry = bide__container(event, struct entry, event);
     bide__sim_note(entry->sim, "job done", entry->number, 0);
-    struct bide__job *job = release(entry);
+    struct bide_job *job = release(entry);
     job->done(job);
     return 1;
 }
@@ -94,12 +94,12 @@ static int run(struct bide__sim_event *event)
     bide__sim_note(sim, "job runs", entry->number, 0);
     entry->state = RUNNING;
     if (entry->looks_up)
-        bide__sim_look_up(sim, bide__container(entry->job, struct bide__lookup, job));
+        bide__sim_look_up(sim, bide__container(entry->job, struct bide_lookup, job));
     else
         entry->job->run(entry->job);
     free_worker(&sim->lanes[entry->lane]);
     if (entry->state == ABANDONED) {
-        struct bide__job *job = release(entry);
+        struct bide_job *job = release(entry);
         job->drop(job);
         return 1;
     }
@@ -109,7 +109,7 @@ static int run(struct bide__sim_event *event)
     return 1;
 }
 
-static int submit(struct bide__sim *sim, struct bide__job *job, enum bide__lane lane, bool looks_up)
+static int submit(struct bide__sim *sim, struct bide_job *job, enum bide_lane lane, bool looks_up)
 {
     assert(job->done && job->drop);
     struct entry *entry = malloc(sizeof *entry);
@@ -130,15 +130,15 @@ static int submit(struct bide__sim *sim, struct bide__job *job, enum bide__lane 
     return 0;
 }
 
-int bide__sim_job_submit(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane)
+int bide__sim_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane)
 {
     assert(job->run);
     return submit(bide__sim_of(engine), job, lane, false);
 }
 
-int bide__sim_lookup(struct bide__engine *engine, struct bide__lookup *lookup)
+int bide__sim_lookup(struct bide_engine *engine, struct bide_lookup *lookup)
 {
-    return submit(bide__sim_of(engine), &lookup->job, BIDE__LANE_RESOLVE, true);
+    return submit(bide__sim_of(engine), &lookup->job, BIDE_LANE_RESOLVE, true);
 }
 
 static void let_go(struct entry *entry)
@@ -149,13 +149,13 @@ static void let_go(struct entry *entry)
         return;
     }
     bool has_worker = entry->state == STARTING;
-    struct bide__job *job = release(entry);
+    struct bide_job *job = release(entry);
     if (has_worker)
         free_worker(lane);
     job->drop(job);
 }
 
-void bide__sim_job_abandon(struct bide__engine *engine, struct bide__job *job)
+void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job)
 {
     struct bide__sim *sim = bide__sim_of(engine);
     bide__list_each(node, &sim->jobs)

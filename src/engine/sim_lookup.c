@@ -179,7 +179,7 @@ static int answer_host(const struct bide__sim *sim, struct question *question, c
     return 0;
 }
 
-static int parse_service(const struct bide__lookup *lookup, in_port_t *ret_port)
+static int parse_service(const struct bide_lookup *lookup, in_port_t *ret_port)
 {
     const char *service = lookup->service;
     *ret_port = 0;
@@ -193,7 +193,7 @@ static int parse_service(const struct bide__lookup *lookup, in_port_t *ret_port)
     return 0;
 }
 
-void bide__sim_look_up(struct bide__sim *sim, struct bide__lookup *lookup)
+void bide__sim_look_up(struct bide__sim *sim, struct bide_lookup *lookup)
 {
     struct question question = {.hints = &lookup->hints, .end = &lookup->list};
     if (lookup->host && (lookup->hints.ai_flags & AI_CANONNAME))
@@ -211,7 +211,7 @@ void bide__sim_look_up(struct bide__sim *sim, struct bide__lookup *lookup)
     }
 }
 
-void bide__sim_lookup_free(struct bide__engine *engine, struct addrinfo *list)
+void bide__sim_lookup_free(struct bide_engine *engine, struct addrinfo *list)
 {
     (void)engine;
     while (list) {

@@ -203,7 +203,7 @@ static int choose_name(struct bide__sim_sock *sock)
     return conflicts(sock, false) ? -EADDRINUSE : 0;
 }
 
-int bide__sim_bind(struct bide__sock *base, const struct sockaddr *address, socklen_t length)
+int bide__sim_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     struct bide__sim_name name;
@@ -223,7 +223,7 @@ int bide__sim_bind(struct bide__sock *base, const struct sockaddr *address, sock
     return 0;
 }
 
-int bide__sim_listen(struct bide__sock *base, int backlog)
+int bide__sim_listen(struct bide_sock *base, int backlog)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     if (sock->state != BIDE__SIM_FRESH && sock->state != BIDE__SIM_LISTENING)
@@ -245,7 +245,7 @@ int bide__sim_listen(struct bide__sock *base, int backlog)
     return 0;
 }
 
-int bide__sim_sock_name(struct bide__sock *base, bool peer, struct sockaddr *ret_address,
+int bide__sim_sock_name(struct bide_sock *base, bool peer, struct sockaddr *ret_address,
                         socklen_t *length)
 {
     const struct bide__sim_sock *sock = bide__sim_sock_of(base);
@@ -334,7 +334,7 @@ static int buffer_bytes(int name, int value)
     return bytes < least ? least : (int)bytes;
 }
 
-int bide__sim_setopt(struct bide__sock *base, int level, int name, const void *value,
+int bide__sim_setopt(struct bide_sock *base, int level, int name, const void *value,
                      socklen_t length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
@@ -376,7 +376,7 @@ static int read_only_option(struct bide__sim_sock *sock, int name, int stored)
     }
 }
 
-int bide__sim_getopt(struct bide__sock *base, int level, int name, void *value, socklen_t *length)
+int bide__sim_getopt(struct bide_sock *base, int level, int name, void *value, socklen_t *length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     assert(base->fd < 0);
@@ -405,7 +405,7 @@ struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family)
     struct bide__sim_sock *sock = calloc(1, sizeof *sock);
     if (!sock)
         return NULL;
-    sock->base = (struct bide__sock){.engine = &sim->base, .fd = -1};
+    sock->base = (struct bide_sock){.engine = &sim->base, .fd = -1};
     sock->number = ++sim->n_objects;
     sock->family = family;
     for (unsigned i = 0; i < N_OPTIONS; i++)
@@ -419,8 +419,8 @@ struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family)
     return sock;
 }
 
-int bide__sim_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                        struct bide__sock **ret_sock)
+int bide__sim_sock_open(struct bide_engine *engine, int family, int type, int protocol,
+                        struct bide_sock **ret_sock)
 {
     type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)

@@ -42,13 +42,13 @@ enum { BIDE__SIM_OPS = BIDE__SIM_CONNECT + 1 };
 struct bide__sim_wait {
     struct bide__sim_event event;
     struct bide__sim_sock *sock;
-    struct bide__op *op;
+    struct bide_op *op;
     bool decided;
     int result;
 };
 
 struct bide__sim_sock {
-    struct bide__sock base;
+    struct bide_sock base;
     struct bide__list node;  /* in the engine's sockets */
     struct bide__list bound; /* in the engine's bound ones, if it is */
     unsigned number;
@@ -111,7 +111,7 @@ struct bide__sim_conn {
     struct bide__sim_pipe *pipes[2]; /* from the side of this number */
 };
 
-static inline struct bide__sim_sock *bide__sim_sock_of(struct bide__sock *sock)
+static inline struct bide__sim_sock *bide__sim_sock_of(struct bide_sock *sock)
 {
     return (struct bide__sim_sock *)sock;
 }
@@ -133,15 +133,15 @@ bool bide__sim_is_wildcard(const struct bide__sim_name *name);
 /* Whether a socket that is bound to `name` is meant by `target`. */
 bool bide__sim_name_covers(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
 uint16_t bide__sim_free_port(struct bide__sim *sim);
-int bide__sim_bind(struct bide__sock *base, const struct sockaddr *address, socklen_t length);
-int bide__sim_listen(struct bide__sock *base, int backlog);
-int bide__sim_sock_name(struct bide__sock *base, bool peer, struct sockaddr *ret_address,
+int bide__sim_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length);
+int bide__sim_listen(struct bide_sock *base, int backlog);
+int bide__sim_sock_name(struct bide_sock *base, bool peer, struct sockaddr *ret_address,
                         socklen_t *length);
-int bide__sim_setopt(struct bide__sock *base, int level, int name, const void *value,
+int bide__sim_setopt(struct bide_sock *base, int level, int name, const void *value,
                      socklen_t length);
-int bide__sim_getopt(struct bide__sock *base, int level, int name, void *value, socklen_t *length);
-int bide__sim_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                        struct bide__sock **ret_sock);
+int bide__sim_getopt(struct bide_sock *base, int level, int name, void *value, socklen_t *length);
+int bide__sim_sock_open(struct bide_engine *engine, int family, int type, int protocol,
+                        struct bide_sock **ret_sock);
 bool bide__sim_option(const struct bide__sim_sock *sock, int level, int name);
 void bide__sim_options_inherit(struct bide__sim_sock *sock, const struct bide__sim_sock *from);
 int64_t bide__sim_buffer_bytes(const struct bide__sim_sock *sock, int name);
@@ -149,13 +149,13 @@ int64_t bide__sim_buffer_bytes(const struct bide__sim_sock *sock, int name);
 /* sim_connect.c */
 
 void bide__sim_connect_init(struct bide__sim_sock *sock);
-int bide__sim_connect(struct bide__sock *base, struct bide__op *op, const struct sockaddr *address,
+int bide__sim_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
                       socklen_t length);
 /* A connection of which each side is used in one direction. */
-int bide__sim_pipe(struct bide__engine *engine, struct bide__sock **ret_read,
-                   struct bide__sock **ret_write);
-int bide__sim_try_accept(struct bide__sock *base, struct bide__sock **ret_sock);
-int bide__sim_accept_wait(struct bide__sock *base, struct bide__op *op);
+int bide__sim_pipe(struct bide_engine *engine, struct bide_sock **ret_read,
+                   struct bide_sock **ret_write);
+int bide__sim_try_accept(struct bide_sock *base, struct bide_sock **ret_sock);
+int bide__sim_accept_wait(struct bide_sock *base, struct bide_op *op);
 /* Listens no more; whoever waits in the queue sees a reset. */
 void bide__sim_listen_end(struct bide__sim_sock *listener);
 /* Ends the attempt to connect that is under way, with an error for who waits; or silently, if there
@@ -178,20 +178,20 @@ void bide__sim_conn_join(struct bide__sim_conn *conn, struct bide__sim_sock *soc
 void bide__sim_conn_reset(struct bide__sim_conn *conn);
 
 /* Operations: begins to wait; ends a wait, after a delay, unless it ends already. */
-int bide__sim_wait(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op);
+int bide__sim_wait(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide_op *op);
 void bide__sim_decide(struct bide__sim_sock *sock, enum bide__sim_op kind, int result);
 /* A wait that is over if `ready`: 0, or it ends later. */
-int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op,
+int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide_op *op,
                          bool ready);
 /* A send that waits may have room again, or an error. */
 void bide__sim_send_again(struct bide__sim_sock *sock);
-void bide__sim_cancel(struct bide__op *op);
+void bide__sim_cancel(struct bide_op *op);
 
-ssize_t bide__sim_try_recv(struct bide__sock *base, void *buffer, size_t size);
-ssize_t bide__sim_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov);
-int bide__sim_recv_wait(struct bide__sock *base, struct bide__op *op);
-int bide__sim_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov);
-int bide__sim_shutdown(struct bide__sock *base, int how);
-void bide__sim_sock_close(struct bide__sock *base);
+ssize_t bide__sim_try_recv(struct bide_sock *base, void *buffer, size_t size);
+ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
+int bide__sim_recv_wait(struct bide_sock *base, struct bide_op *op);
+int bide__sim_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
+int bide__sim_shutdown(struct bide_sock *base, int how);
+void bide__sim_sock_close(struct bide_sock *base);
 
 #endif

@@ -54,22 +54,22 @@ static const char *const op_names[BIDE__SIM_OPS] = {
     [BIDE__SIM_CONNECT] = "connected",
 };
 
-static int send_step(struct bide__sim_sock *sock, struct bide__op *op);
+static int send_step(struct bide__sim_sock *sock, struct bide_op *op);
 
 static int wait_happens(struct bide__sim_event *event)
 {
     struct bide__sim_wait *wait = bide__container(event, struct bide__sim_wait, event);
     struct bide__sim_sock *sock = wait->sock;
-    struct bide__op *op = wait->op;
+    struct bide_op *op = wait->op;
     unsigned kind = op->kind;
     if (!wait->decided) {
         wait->result = send_step(sock, op);
-        if (wait->result == BIDE__PENDING)
+        if (wait->result == BIDE_PENDING)
             return 0;
     }
     wait->op = NULL;
     wait->decided = false;
-    op->state = BIDE__OP_IDLE;
+    op->state = BIDE_OP_IDLE;
     op->result = wait->result;
     bide__sim_note(bide__sim_of_sock(sock), op_names[kind], sock->number, op->result);
     op->done(op); /* last: it may close the socket */
@@ -84,14 +84,14 @@ void bide__sim_stream_init(struct bide__sim_sock *sock)
     }
 }
 
-int bide__sim_wait(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op)
+int bide__sim_wait(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide_op *op)
 {
-    assert(op->state == BIDE__OP_IDLE && op->done && !sock->waits[kind].op);
+    assert(op->state == BIDE_OP_IDLE && op->done && !sock->waits[kind].op);
     op->sock = &sock->base;
     op->kind = (uint8_t)kind;
-    op->state = BIDE__OP_PENDING;
+    op->state = BIDE_OP_PENDING;
     sock->waits[kind].op = op;
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 static void soon(struct bide__sim_wait *wait)
@@ -117,14 +117,14 @@ void bide__sim_send_again(struct bide__sim_sock *sock)
         soon(&sock->waits[BIDE__SIM_SEND]);
 }
 
-void bide__sim_cancel(struct bide__op *op)
+void bide__sim_cancel(struct bide_op *op)
 {
-    if (op->state != BIDE__OP_PENDING)
+    if (op->state != BIDE_OP_PENDING)
         return;
     struct bide__sim_sock *sock = bide__sim_sock_of(op->sock);
     if (sock->waits[op->kind].decided)
         return;
-    op->state = BIDE__OP_CANCELLING;
+    op->state = BIDE_OP_CANCELLING;
     bide__sim_decide(sock, (enum bide__sim_op)op->kind, -ECANCELED);
 }
 
@@ -134,7 +134,7 @@ static bool dawdles(struct bide__sim_sock *sock)
     return bide__sim_draw(bide__sim_of_sock(sock), 3) == 0;
 }
 
-int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide__op *op,
+int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide_op *op,
                          bool ready)
 {
     if (ready && !dawdles(sock))
@@ -349,7 +349,7 @@ static void copy_in(struct bide__sim_pipe *pipe, const char *data, size_t size)
     pipe->n_sent += size;
 }
 
-ssize_t bide__sim_try_recv(struct bide__sock *base, void *buffer, size_t size)
+ssize_t bide__sim_try_recv(struct bide_sock *base, void *buffer, size_t size)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     assert(size > 0);
@@ -402,7 +402,7 @@ static void send_off(struct bide__sim_sock *sock, uint64_t before)
     put_mark(pipe, BIDE__SIM_DATA, pipe->n_sent);
 }
 
-ssize_t bide__sim_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
+ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     int rc = send_error(sock);
@@ -425,17 +425,17 @@ ssize_t bide__sim_try_send(struct bide__sock *base, const struct iovec *iov, int
     return n == 0 && wanted > 0 ? -EAGAIN : (ssize_t)n;
 }
 
-static int send_step(struct bide__sim_sock *sock, struct bide__op *op)
+static int send_step(struct bide__sim_sock *sock, struct bide_op *op)
 {
     ssize_t n = bide__sim_try_send(&sock->base, op->iov, op->n_iov);
     if (n < 0)
-        return n == -EAGAIN ? BIDE__PENDING : (int)n;
+        return n == -EAGAIN ? BIDE_PENDING : (int)n;
     op->n_done += (size_t)n;
     bide__iov_advance(&op->iov, &op->n_iov, (size_t)n);
-    return op->n_iov == 0 ? 0 : BIDE__PENDING;
+    return op->n_iov == 0 ? 0 : BIDE_PENDING;
 }
 
-int bide__sim_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov)
+int bide__sim_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     bide__iov_advance(&iov, &n_iov, 0);
@@ -445,8 +445,8 @@ int bide__sim_send(struct bide__sock *base, struct bide__op *op, struct iovec *i
     if (n_iov == 0)
         return 0;
     bool later = dawdles(sock);
-    int rc = later ? BIDE__PENDING : send_step(sock, op);
-    if (rc != BIDE__PENDING)
+    int rc = later ? BIDE_PENDING : send_step(sock, op);
+    if (rc != BIDE_PENDING)
         return rc;
     bide__sim_wait(sock, BIDE__SIM_SEND, op);
     if (later)
@@ -454,7 +454,7 @@ int bide__sim_send(struct bide__sock *base, struct bide__op *op, struct iovec *i
     return rc;
 }
 
-int bide__sim_recv_wait(struct bide__sock *base, struct bide__op *op)
+int bide__sim_recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     return bide__sim_wait_ready(sock, BIDE__SIM_RECV, op, input_ready(sock));
@@ -481,7 +481,7 @@ static void shut_read(struct bide__sim_sock *sock)
         bide__sim_send_again(peer);
 }
 
-int bide__sim_shutdown(struct bide__sock *base, int how)
+int bide__sim_shutdown(struct bide_sock *base, int how)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
@@ -524,7 +524,7 @@ static void leave_conn(struct bide__sim_sock *sock)
     conn_settle(conn);
 }
 
-void bide__sim_sock_close(struct bide__sock *base)
+void bide__sim_sock_close(struct bide_sock *base)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     for (int kind = 0; kind < BIDE__SIM_OPS; kind++)

@@ -28,7 +28,7 @@ struct bide__sim_lane {
 };
 
 struct bide__sim {
-    struct bide__engine base;
+    struct bide_engine base;
     uint64_t seed;
     uint64_t chance;
     uint64_t entropy;
@@ -47,7 +47,7 @@ struct bide__sim {
     struct bide__watch_set watches;
     struct bide__list signals;
     struct bide__list jobs; /* all that were not released */
-    struct bide__sim_lane lanes[BIDE__LANE_COUNT];
+    struct bide__sim_lane lanes[BIDE_LANE_COUNT];
     struct bide__sim_host *hosts;
 };
 
@@ -75,17 +75,17 @@ static inline void bide__sim_soon(struct bide__sim *sim, struct bide__sim_event 
 /* Takes down what happened. */
 void bide__sim_note(struct bide__sim *sim, const char *what, unsigned object, long long result);
 
-void bide__sim_jobs_init(struct bide__sim *sim, const struct bide__engine_opts *opts);
+void bide__sim_jobs_init(struct bide__sim *sim, const struct bide_engine_opts *opts);
 void bide__sim_jobs_drop(struct bide__sim *sim);
 /* In a child after fork: they are the parent's. */
 void bide__sim_jobs_forget(struct bide__sim *sim);
-int bide__sim_job_submit(struct bide__engine *engine, struct bide__job *job, enum bide__lane lane);
-void bide__sim_job_abandon(struct bide__engine *engine, struct bide__job *job);
+int bide__sim_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane);
+void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job);
 
-int bide__sim_lookup(struct bide__engine *engine, struct bide__lookup *lookup);
+int bide__sim_lookup(struct bide_engine *engine, struct bide_lookup *lookup);
 /* Gives the answer. */
-void bide__sim_look_up(struct bide__sim *sim, struct bide__lookup *lookup);
-void bide__sim_lookup_free(struct bide__engine *engine, struct addrinfo *list);
+void bide__sim_look_up(struct bide__sim *sim, struct bide_lookup *lookup);
+void bide__sim_lookup_free(struct bide_engine *engine, struct addrinfo *list);
 void bide__sim_hosts_free(struct bide__sim *sim);
 
 #endif

@@ -19,34 +19,33 @@ static int result(int rc)
     return rc < 0 ? -errno : 0;
 }
 
-int bide__socket_bind(struct bide__sock *sock, const struct sockaddr *address, socklen_t length)
+int bide__socket_bind(struct bide_sock *sock, const struct sockaddr *address, socklen_t length)
 {
     return result(bind(sock->fd, address, length));
 }
 
-int bide__socket_listen(struct bide__sock *sock, int backlog)
+int bide__socket_listen(struct bide_sock *sock, int backlog)
 {
     return result(listen(sock->fd, backlog));
 }
 
-int bide__socket_shutdown(struct bide__sock *sock, int how)
+int bide__socket_shutdown(struct bide_sock *sock, int how)
 {
     return result(shutdown(sock->fd, how));
 }
 
-int bide__socket_setopt(struct bide__sock *sock, int level, int name, const void *value,
+int bide__socket_setopt(struct bide_sock *sock, int level, int name, const void *value,
                         socklen_t length)
 {
     return result(setsockopt(sock->fd, level, name, value, length));
 }
 
-int bide__socket_getopt(struct bide__sock *sock, int level, int name, void *value,
-                        socklen_t *length)
+int bide__socket_getopt(struct bide_sock *sock, int level, int name, void *value, socklen_t *length)
 {
     return result(getsockopt(sock->fd, level, name, value, length));
 }
 
-int bide__socket_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_address,
+int bide__socket_name(struct bide_sock *sock, bool peer, struct sockaddr *ret_address,
                       socklen_t *length)
 {
     if (peer)
@@ -89,15 +88,15 @@ static int check_stream(int fd)
     return type == SOCK_STREAM && !listens ? 0 : -EINVAL;
 }
 
-int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits)
+int bide__fd_adopt(int fd, enum bide_adopt wanted, unsigned *ret_traits)
 {
     struct stat status;
     if (fstat(fd, &status) < 0)
         return -errno;
     int rc = 0;
-    if (wanted == BIDE__ADOPT_STREAM || wanted == BIDE__ADOPT_SHARED)
+    if (wanted == BIDE_ADOPT_STREAM || wanted == BIDE_ADOPT_SHARED)
         rc = check_stream(fd);
-    else if (wanted != BIDE__ADOPT_ANY && S_ISSOCK(status.st_mode))
+    else if (wanted != BIDE_ADOPT_ANY && S_ISSOCK(status.st_mode))
         rc = -EINVAL;
     if (rc < 0)
         return rc;
@@ -107,10 +106,10 @@ int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits)
     if (flags < 0)
         return -errno;
     int access = flags & O_ACCMODE;
-    if ((wanted == BIDE__ADOPT_INPUT && access == O_WRONLY) ||
-        (wanted == BIDE__ADOPT_OUTPUT && access == O_RDONLY))
+    if ((wanted == BIDE_ADOPT_INPUT && access == O_WRONLY) ||
+        (wanted == BIDE_ADOPT_OUTPUT && access == O_RDONLY))
         return -EBADF;
-    bool set = !(flags & O_NONBLOCK) && wanted != BIDE__ADOPT_SHARED;
+    bool set = !(flags & O_NONBLOCK) && wanted != BIDE_ADOPT_SHARED;
     if (set && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
@@ -252,20 +251,20 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t bide__kernel_now_ns(struct bide__engine *engine)
+int64_t bide__kernel_now_ns(struct bide_engine *engine)
 {
     (void)engine;
     int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     return now_ns > 0 ? now_ns : 1; /* a time namespace may start the clock below 0 */
 }
 
-int64_t bide__kernel_wall_ns(struct bide__engine *engine)
+int64_t bide__kernel_wall_ns(struct bide_engine *engine)
 {
     (void)engine;
     return clock_ns(CLOCK_REALTIME);
 }
 
-int bide__kernel_entropy(struct bide__engine *engine, void *buffer, size_t size)
+int bide__kernel_entropy(struct bide_engine *engine, void *buffer, size_t size)
 {
     (void)engine;
     char *at = buffer;

@@ -25,20 +25,20 @@ static inline int bide__fd_shutdown_closes(unsigned traits, int how)
 }
 
 /* As the engine's calls of these names: they need sock->fd only. */
-int bide__socket_bind(struct bide__sock *sock, const struct sockaddr *address, socklen_t length);
-int bide__socket_listen(struct bide__sock *sock, int backlog);
-int bide__socket_shutdown(struct bide__sock *sock, int how);
-int bide__socket_setopt(struct bide__sock *sock, int level, int name, const void *value,
+int bide__socket_bind(struct bide_sock *sock, const struct sockaddr *address, socklen_t length);
+int bide__socket_listen(struct bide_sock *sock, int backlog);
+int bide__socket_shutdown(struct bide_sock *sock, int how);
+int bide__socket_setopt(struct bide_sock *sock, int level, int name, const void *value,
                         socklen_t length);
-int bide__socket_getopt(struct bide__sock *sock, int level, int name, void *value,
+int bide__socket_getopt(struct bide_sock *sock, int level, int name, void *value,
                         socklen_t *length);
-int bide__socket_name(struct bide__sock *sock, bool peer, struct sockaddr *ret_address,
+int bide__socket_name(struct bide_sock *sock, bool peer, struct sockaddr *ret_address,
                       socklen_t *length);
 
 /* A new descriptor, or an error. */
 int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits);
 /* Makes a user's descriptor fit for an engine; its checks and errors are sock_adopt()'s. */
-int bide__fd_adopt(int fd, enum bide__adopt wanted, unsigned *ret_traits);
+int bide__fd_adopt(int fd, enum bide_adopt wanted, unsigned *ret_traits);
 /* The next connection's descriptor, -EAGAIN, or an error. Connections that died in the queue are
  * passed over. */
 int bide__fd_accept(int fd);
@@ -78,8 +78,8 @@ static inline bool bide__connection_lost(ssize_t rc)
 #define BIDE__ACCEPT_REST_NS INT64_C(100000000)
 
 /* The clocks and randomness of an engine that has a kernel. */
-int64_t bide__kernel_now_ns(struct bide__engine *engine);
-int64_t bide__kernel_wall_ns(struct bide__engine *engine);
-int bide__kernel_entropy(struct bide__engine *engine, void *buffer, size_t size);
+int64_t bide__kernel_now_ns(struct bide_engine *engine);
+int64_t bide__kernel_wall_ns(struct bide_engine *engine);
+int bide__kernel_entropy(struct bide_engine *engine, void *buffer, size_t size);
 
 #endif

@@ -35,14 +35,14 @@ enum {
 
 struct report {
     int error; /* 0 as long as nothing failed */
-    enum bide__start_step step;
+    enum bide_child_step step;
 };
 
 struct child {
-    const struct bide__start *start;
+    const struct bide_child_start *start;
     const char *search; /* where programs are looked for; NULL: the name is a path */
     char *path;         /* room for one of them, PATH_BYTES */
-    int fds[BIDE__STDIO_COUNT];
+    int fds[BIDE_CHILD_STDIO_COUNT];
     int report_fd;
     volatile bool shares_memory;
     volatile struct report report;
@@ -56,7 +56,7 @@ struct kernel_action {
 
 /* The child */
 
-static IN_CHILD long fail(volatile struct child *child, enum bide__start_step step, long error)
+static IN_CHILD long fail(volatile struct child *child, enum bide_child_step step, long error)
 {
     child->report.step = step;
     child->report.error = (int)error;
@@ -88,15 +88,15 @@ static IN_CHILD int move_up(int fd)
 
 static IN_CHILD int place_fds(struct child *child)
 {
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
         int fd = child->fds[i];
         if (fd >= 0 && fd < FD_MIN && fd != i && (child->fds[i] = move_up(fd)) < 0)
             return errno;
     }
     if (child->report_fd < FD_MIN && (child->report_fd = move_up(child->report_fd)) < 0)
         return errno;
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
-        int fd = child->start->stdio[i].kind == BIDE__STDIO_OUTPUT ? STDOUT_FILENO : child->fds[i];
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
+        int fd = child->start->stdio[i].kind == BIDE_CHILD_OUTPUT ? STDOUT_FILENO : child->fds[i];
         long rc = 0;
         if (fd == i)
             rc = syscall(SYS_fcntl, fd, F_SETFD, 0);
@@ -152,7 +152,7 @@ static IN_CHILD int close_others(void)
     return close_listed((int)folder);
 }
 
-static IN_CHILD int execute_path(const struct bide__start *start, const char *path)
+static IN_CHILD int execute_path(const struct bide_child_start *start, const char *path)
 {
     const void *environment = start->environment ? (const void *)start->environment : environ;
     syscall(SYS_execve, path, start->arguments, environment);
@@ -162,7 +162,7 @@ static IN_CHILD int execute_path(const struct bide__start *start, const char *pa
 /* Tries each folder; "not allowed" counts only if it is found nowhere else, as with execvp(). */
 static IN_CHILD int execute_found(const struct child *child)
 {
-    const struct bide__start *start = child->start;
+    const struct bide_child_start *start = child->start;
     char *path = child->path;
     int error = ENOENT;
     for (const char *from = child->search;;) {
@@ -189,7 +189,7 @@ static IN_CHILD int execute_found(const struct child *child)
 
 static IN_CHILD long prepare(struct child *child)
 {
-    const struct bide__start *start = child->start;
+    const struct bide_child_start *start = child->start;
     int error = restore_signals();
     if (error == 0 && (start->new_session || start->new_group)) {
         long rc = start->new_session ? syscall(SYS_setsid) : syscall(SYS_setpgid, 0, 0);
@@ -200,9 +200,9 @@ static IN_CHILD long prepare(struct child *child)
     if (error == 0)
         error = close_others();
     if (error > 0)
-        return fail(child, BIDE__START_STDIO, error);
+        return fail(child, BIDE_CHILD_STEP_STDIO, error);
     if (start->directory && syscall(SYS_chdir, start->directory) < 0)
-        return fail(child, BIDE__START_DIRECTORY, errno);
+        return fail(child, BIDE_CHILD_STEP_DIRECTORY, errno);
     return 0;
 }
 
@@ -211,7 +211,7 @@ static IN_CHILD int child_main(void *data)
     struct child *child = data;
     child->shares_memory = true;
     if (prepare(child) == 0)
-        fail(child, BIDE__START_PROGRAM,
+        fail(child, BIDE_CHILD_STEP_PROGRAM,
              child->search ? execute_found(child)
                            : execute_path(child->start, child->start->arguments[0]));
     struct report report = {.error = child->report.error, .step = child->report.step};
@@ -223,7 +223,7 @@ static IN_CHILD int child_main(void *data)
 /* Our side */
 
 /* PATH as the child has it. */
-static const char *search_path(const struct bide__start *start)
+static const char *search_path(const struct bide_child_start *start)
 {
     static const char name[] = "PATH=";
     if (strchr(start->arguments[0], '/'))
@@ -275,7 +275,7 @@ static struct report report_of(struct child *child, int fd)
 
 /* With the report's pipe. */
 static int spawn(struct child *child, const int report_fds[2], int *ret_pidfd, int *ret_pid,
-                 enum bide__start_step *ret_step)
+                 enum bide_child_step *ret_step)
 {
     uint64_t all = UINT64_MAX;
     uint64_t before;
@@ -314,11 +314,11 @@ static int spawn(struct child *child, const int report_fds[2], int *ret_pidfd, i
     return -report.error;
 }
 
-int bide__spawn(const struct bide__start *start, const int fds[BIDE__STDIO_COUNT], int *ret_pidfd,
-                int *ret_pid, enum bide__start_step *ret_step)
+int bide__spawn(const struct bide_child_start *start, const int fds[BIDE_CHILD_STDIO_COUNT],
+                int *ret_pidfd, int *ret_pid, enum bide_child_step *ret_step)
 {
     int report_fds[2];
-    *ret_step = BIDE__START_HERE;
+    *ret_step = BIDE_CHILD_STEP_HERE;
     if (pipe2(report_fds, O_CLOEXEC) < 0)
         return -errno;
     struct child child = {

@@ -12,14 +12,14 @@
 enum { BUFFER_BYTES = 64 * 1024 };
 
 struct threaded {
-    struct bide__sock base;
-    struct bide__engine face;    /* what base.engine is */
-    struct bide__engine *engine; /* the loop's */
-    struct bide__watch *watch;   /* NULL: always ready */
-    struct bide__op *op;         /* the owner's, pending and not cancelled */
-    struct bide__op *cancelled;  /* ends with the next poll */
-    struct bide__job end;        /* for that */
-    struct bide__job job;
+    struct bide_sock base;
+    struct bide_engine face;    /* what base.engine is */
+    struct bide_engine *engine; /* the loop's */
+    struct bide_watch *watch;   /* NULL: always ready */
+    struct bide_op *op;         /* the owner's, pending and not cancelled */
+    struct bide_op *cancelled;  /* ends with the next poll */
+    struct bide_job end;        /* for that */
+    struct bide_job job;
     bool is_output;
     bool is_busy;     /* the job is the pool's */
     bool is_waiting;  /* for readiness, to begin the job */
@@ -31,35 +31,35 @@ struct threaded {
     char bytes[];
 };
 
-static struct threaded *of(struct bide__sock *sock)
+static struct threaded *of(struct bide_sock *sock)
 {
     return bide__container(sock, struct threaded, base);
 }
 
 static void op_end(struct threaded *threaded, int result)
 {
-    struct bide__op *op = threaded->op;
+    struct bide_op *op = threaded->op;
     threaded->op = NULL;
     if (!op)
         return;
-    op->state = BIDE__OP_IDLE;
+    op->state = BIDE_OP_IDLE;
     op->result = result;
     op->done(op);
 }
 
-static int op_begin(struct threaded *threaded, struct bide__op *op)
+static int op_begin(struct threaded *threaded, struct bide_op *op)
 {
-    assert(op->state == BIDE__OP_IDLE && op->done && !threaded->op);
+    assert(op->state == BIDE_OP_IDLE && op->done && !threaded->op);
     op->sock = &threaded->base;
-    op->state = BIDE__OP_PENDING;
+    op->state = BIDE_OP_PENDING;
     op->link = NULL;
     threaded->op = op;
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 /* The job */
 
-static void run(struct bide__job *job)
+static void run(struct bide_job *job)
 {
     struct threaded *threaded = bide__container(job, struct threaded, job);
     do
@@ -72,7 +72,7 @@ static void run(struct bide__job *job)
         threaded->result = -errno;
 }
 
-static void drop(struct bide__job *job)
+static void drop(struct bide_job *job)
 {
     struct threaded *threaded = bide__container(job, struct threaded, job);
     close(threaded->base.fd);
@@ -81,7 +81,7 @@ static void drop(struct bide__job *job)
 
 static int submit(struct threaded *threaded)
 {
-    int rc = threaded->engine->ops->job_submit(threaded->engine, &threaded->job, BIDE__LANE_FILE);
+    int rc = threaded->engine->ops->job_submit(threaded->engine, &threaded->job, BIDE_LANE_FILE);
     threaded->is_busy = rc == 0;
     return rc;
 }
@@ -94,7 +94,7 @@ static int begin(struct threaded *threaded)
     if (!threaded->watch)
         return submit(threaded);
     int rc = threaded->engine->ops->watch_set(
-        threaded->watch, threaded->is_output ? BIDE__WATCH_WRITE : BIDE__WATCH_READ);
+        threaded->watch, threaded->is_output ? BIDE_WATCH_WRITE : BIDE_WATCH_READ);
     threaded->is_waiting = rc == 0;
     return rc;
 }
@@ -115,7 +115,7 @@ static void ready(void *data, unsigned events)
 /* Copies what is next to be written. */
 static void fill(struct threaded *threaded)
 {
-    struct bide__op *op = threaded->op;
+    struct bide_op *op = threaded->op;
     threaded->at = 0;
     threaded->n = 0;
     threaded->is_orphaned = false;
@@ -130,7 +130,7 @@ static void fill(struct threaded *threaded)
 
 static void output_done(struct threaded *threaded)
 {
-    struct bide__op *op = threaded->op;
+    struct bide_op *op = threaded->op;
     int rc = threaded->result < 0 ? (int)threaded->result : 0;
     if (rc < 0) {
         threaded->at = threaded->n;
@@ -149,7 +149,7 @@ static void output_done(struct threaded *threaded)
         op_end(threaded, rc);
 }
 
-static void done(struct bide__job *job)
+static void done(struct bide_job *job)
 {
     struct threaded *threaded = bide__container(job, struct threaded, job);
     threaded->is_busy = false;
@@ -166,7 +166,7 @@ static void done(struct bide__job *job)
 
 /* The functions of its face */
 
-static ssize_t try_recv(struct bide__sock *base, void *buffer, size_t size)
+static ssize_t try_recv(struct bide_sock *base, void *buffer, size_t size)
 {
     struct threaded *threaded = of(base);
     size_t n = threaded->n - threaded->at;
@@ -184,7 +184,7 @@ static ssize_t try_recv(struct bide__sock *base, void *buffer, size_t size)
     return threaded->error;
 }
 
-static int recv_wait(struct bide__sock *base, struct bide__op *op)
+static int recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct threaded *threaded = of(base);
     if (threaded->at < threaded->n || threaded->has_ended || threaded->is_output)
@@ -194,14 +194,14 @@ static int recv_wait(struct bide__sock *base, struct bide__op *op)
 }
 
 /* Whatever is to be written is handed to a thread. */
-static ssize_t try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
+static ssize_t try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     (void)iov;
     (void)n_iov;
     return of(base)->is_output ? -EAGAIN : -EBADF;
 }
 
-static int send_all(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov)
+static int send_all(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
 {
     struct threaded *threaded = of(base);
     int rc = threaded->is_output ? threaded->error : -EBADF;
@@ -220,20 +220,20 @@ static int send_all(struct bide__sock *base, struct bide__op *op, struct iovec *
     return rc < 0 ? rc : op_begin(threaded, op);
 }
 
-static void cancelled(struct bide__job *job)
+static void cancelled(struct bide_job *job)
 {
     struct threaded *threaded = bide__container(job, struct threaded, end);
-    struct bide__op *op = threaded->cancelled;
+    struct bide_op *op = threaded->cancelled;
     threaded->cancelled = NULL;
-    op->state = BIDE__OP_IDLE;
+    op->state = BIDE_OP_IDLE;
     op->result = -ECANCELED;
     op->done(op);
 }
 
-static void cancel(struct bide__op *op)
+static void cancel(struct bide_op *op)
 {
     struct threaded *threaded = of(op->sock);
-    if (op->state != BIDE__OP_PENDING)
+    if (op->state != BIDE_OP_PENDING)
         return;
     assert(threaded->op == op && !threaded->cancelled);
     if (threaded->is_waiting) {
@@ -244,19 +244,19 @@ static void cancel(struct bide__op *op)
         threaded->is_orphaned = true;
         op->n_done += threaded->n - threaded->at;
     }
-    op->state = BIDE__OP_CANCELLING;
+    op->state = BIDE_OP_CANCELLING;
     threaded->op = NULL;
     threaded->cancelled = op;
-    threaded->engine->ops->job_submit(threaded->engine, &threaded->end, BIDE__LANE_NONE);
+    threaded->engine->ops->job_submit(threaded->engine, &threaded->end, BIDE_LANE_NONE);
 }
 
 /* There is no other side that would be told. */
-static int sock_shutdown(struct bide__sock *base, int how)
+static int sock_shutdown(struct bide_sock *base, int how)
 {
     return how == SHUT_WR && of(base)->is_output ? 0 : -ENOTSOCK;
 }
 
-static void sock_close(struct bide__sock *base)
+static void sock_close(struct bide_sock *base)
 {
     struct threaded *threaded = of(base);
     assert(!threaded->op && !threaded->cancelled);
@@ -268,7 +268,7 @@ static void sock_close(struct bide__sock *base)
         drop(&threaded->job);
 }
 
-static const struct bide__engine_ops threaded_ops = {
+static const struct bide_engine_ops threaded_ops = {
     .name = "threads",
     .sock_close = sock_close,
     .sock_shutdown = sock_shutdown,
@@ -282,13 +282,13 @@ static const struct bide__engine_ops threaded_ops = {
     .cancel = cancel,
 };
 
-static void nothing(struct bide__job *job)
+static void nothing(struct bide_job *job)
 {
     (void)job;
 }
 
-int bide__threaded_open(struct bide__engine *engine, int fd, enum bide__direction direction,
-                        struct bide__sock **ret_sock)
+int bide__threaded_open(struct bide_engine *engine, int fd, enum bide_direction direction,
+                        struct bide_sock **ret_sock)
 {
     struct threaded *threaded = malloc(sizeof *threaded + BUFFER_BYTES);
     if (!threaded)
@@ -299,7 +299,7 @@ int bide__threaded_open(struct bide__engine *engine, int fd, enum bide__directio
         .engine = engine,
         .job = {.run = run, .done = done, .drop = drop},
         .end = {.run = nothing, .done = cancelled, .drop = nothing},
-        .is_output = direction == BIDE__OUTPUT,
+        .is_output = direction == BIDE_OUTPUT,
     };
     int rc = engine->ops->watch_open(engine, fd, 0, ready, threaded, &threaded->watch);
     if (rc < 0 && rc != -EPERM) {

@@ -16,7 +16,7 @@
 #include "engine/engine.h"
 
 /* Takes `fd` on success. */
-int bide__threaded_open(struct bide__engine *engine, int fd, enum bide__direction direction,
-                        struct bide__sock **ret_sock);
+int bide__threaded_open(struct bide_engine *engine, int fd, enum bide_direction direction,
+                        struct bide_sock **ret_sock);
 
 #endif

@@ -43,7 +43,7 @@ void bide__uring_list_init(struct bide__uring_list *list)
     list->end = &list->first;
 }
 
-void bide__uring_list_append(struct bide__uring_list *list, struct bide__op *op)
+void bide__uring_list_append(struct bide__uring_list *list, struct bide_op *op)
 {
     assert(!op->link);
     op->next = NULL;
@@ -52,7 +52,7 @@ void bide__uring_list_append(struct bide__uring_list *list, struct bide__op *op)
     list->end = &op->next;
 }
 
-void bide__uring_list_remove(struct bide__uring_list *list, struct bide__op *op)
+void bide__uring_list_remove(struct bide__uring_list *list, struct bide_op *op)
 {
     assert(op->link);
     *op->link = op->next;
@@ -64,50 +64,50 @@ void bide__uring_list_remove(struct bide__uring_list *list, struct bide__op *op)
     op->next = NULL;
 }
 
-void bide__uring_start(struct bide__uring *uring, struct bide__op *op)
+void bide__uring_start(struct bide__uring *uring, struct bide_op *op)
 {
-    op->state = BIDE__OP_PENDING;
+    op->state = BIDE_OP_PENDING;
     op->generation++;
     bide__uring_list_append(&uring->starts, op);
 }
 
-void bide__uring_stop(struct bide__uring *uring, struct bide__op *op)
+void bide__uring_stop(struct bide__uring *uring, struct bide_op *op)
 {
-    if (op->state != BIDE__OP_PENDING)
+    if (op->state != BIDE_OP_PENDING)
         return;
     if (op->link) {
         bide__uring_list_remove(&uring->starts, op);
-        op->state = BIDE__OP_IDLE;
+        op->state = BIDE_OP_IDLE;
     } else {
-        op->state = BIDE__OP_CANCELLING;
+        op->state = BIDE_OP_CANCELLING;
         bide__uring_list_append(&uring->cancels, op);
     }
 }
 
-void bide__uring_finish(struct bide__uring *uring, struct bide__op *op, int result)
+void bide__uring_finish(struct bide__uring *uring, struct bide_op *op, int result)
 {
-    op->state = BIDE__OP_CANCELLING;
+    op->state = BIDE_OP_CANCELLING;
     op->result = result;
     bide__uring_list_append(&uring->finished, op);
 }
 
-void bide__uring_complete(struct bide__uring *uring, struct bide__op *op, int result)
+void bide__uring_complete(struct bide__uring *uring, struct bide_op *op, int result)
 {
     assert(!op->link);
-    op->state = BIDE__OP_IDLE;
+    op->state = BIDE_OP_IDLE;
     op->result = result;
     uring->n_called++;
     op->done(op);
 }
 
-static uint64_t user_data(const struct bide__op *op)
+static uint64_t user_data(const struct bide_op *op)
 {
     uint64_t address = (uintptr_t)op;
     assert((address & ~ADDRESS_MASK) == 0);
     return address | (uint64_t)op->generation << GENERATION_SHIFT;
 }
 
-static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, struct bide__op *op)
+static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, struct bide_op *op)
 {
     int fd = op->sock ? op->sock->fd : -1;
     switch ((enum bide__uring_kind)op->kind) {
@@ -149,7 +149,7 @@ static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, s
 
 /* What fails (there was nothing to cancel any more) reports with user_data 0, success not at all.
  */
-static void prepare_cancel(struct io_uring_sqe *sqe, const struct bide__op *op)
+static void prepare_cancel(struct io_uring_sqe *sqe, const struct bide_op *op)
 {
     io_uring_prep_cancel64(sqe, user_data(op), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -171,7 +171,7 @@ static int enter_by_poll(struct bide__uring *uring, unsigned n_submit, int64_t w
     struct pollfd ready[3] = {{.fd = uring->poll_fd, .events = POLLIN},
                               {.fd = uring->wake.fd, .events = POLLIN},
                               {.fd = uring->watch_fd, .events = POLLIN}};
-    if (ppoll(ready, 3, wait_ns == BIDE__NO_DEADLINE ? NULL : &span, NULL) < 0)
+    if (ppoll(ready, 3, wait_ns == BIDE_NO_DEADLINE ? NULL : &span, NULL) < 0)
         return -errno;
     eventfd_t count;
     (void)eventfd_read(uring->poll_fd, &count);
@@ -198,7 +198,7 @@ static int enter(struct bide__uring *uring, unsigned n_submit, int64_t wait_ns)
     io_uring_smp_store_release(uring->ring.sq.ktail, uring->ring.sq.sqe_tail);
     if (wait_ns > 0 && uring->poll_fd >= 0)
         return enter_by_poll(uring, n_submit, wait_ns);
-    if (wait_ns == 0 || wait_ns == BIDE__NO_DEADLINE)
+    if (wait_ns == 0 || wait_ns == BIDE_NO_DEADLINE)
         return io_uring_enter2(fd, n_submit, wait_ns != 0, IORING_ENTER_GETEVENTS, NULL, 0);
     struct __kernel_timespec span = {.tv_sec = wait_ns / BIDE__NS_PER_S,
                                      .tv_nsec = wait_ns % BIDE__NS_PER_S};
@@ -225,22 +225,22 @@ static void prepare(struct bide__uring *uring)
         bide__uring_recv_throttle(uring);
     struct io_uring_sqe *sqe;
     while (uring->cancels.first && (sqe = get_sqe(uring))) {
-        struct bide__op *op = uring->cancels.first;
+        struct bide_op *op = uring->cancels.first;
         bide__uring_list_remove(&uring->cancels, op);
         prepare_cancel(sqe, op);
     }
     while (uring->starts.first && (sqe = get_sqe(uring))) {
-        struct bide__op *op = uring->starts.first;
+        struct bide_op *op = uring->starts.first;
         bide__uring_list_remove(&uring->starts, op);
         prepare_start(uring, sqe, op);
     }
 }
 
-int bide__uring_detach(struct bide__uring *uring, struct bide__op *op)
+int bide__uring_detach(struct bide__uring *uring, struct bide_op *op)
 {
-    if (op->state == BIDE__OP_PENDING)
+    if (op->state == BIDE_OP_PENDING)
         bide__uring_stop(uring, op);
-    assert(op->state == BIDE__OP_CANCELLING);
+    assert(op->state == BIDE_OP_CANCELLING);
     if (op->link) {
         struct io_uring_sqe *sqe = get_sqe(uring);
         if (!sqe)
@@ -274,8 +274,8 @@ static int64_t wait_span(struct bide__uring *uring, int64_t deadline_ns)
         return 0;
     if (!bide__list_empty(&uring->resting) && uring->rest_end_ns < deadline_ns)
         deadline_ns = uring->rest_end_ns;
-    int64_t span_ns = deadline_ns == BIDE__NO_DEADLINE ? deadline_ns
-                                                       : deadline_ns - bide__kernel_now_ns(NULL);
+    int64_t span_ns = deadline_ns == BIDE_NO_DEADLINE ? deadline_ns
+                                                      : deadline_ns - bide__kernel_now_ns(NULL);
     bool is_stuck = uring->starts.first || uring->cancels.first;
     return is_stuck && span_ns > RETRY_NS ? RETRY_NS : span_ns;
 }
@@ -302,7 +302,7 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == 0)
         return;
-    struct bide__op *op = (struct bide__op *)(uintptr_t)(cqe->user_data & ADDRESS_MASK);
+    struct bide_op *op = (struct bide_op *)(uintptr_t)(cqe->user_data & ADDRESS_MASK);
     assert(op->generation == cqe->user_data >> GENERATION_SHIFT);
     bool is_final = !(cqe->flags & IORING_CQE_F_MORE);
     if (is_final && op->link)
@@ -328,7 +328,7 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
             bide__uring_start(uring, op);
         break;
     case BIDE__URING_REQUEST_WATCHES:
-        op->state = BIDE__OP_IDLE;
+        op->state = BIDE_OP_IDLE;
         uring->is_watch_ready = true;
         break;
     case BIDE__URING_RECV_WAIT:
@@ -340,10 +340,10 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
 /* What the callbacks add waits for the next poll(). */
 static void deliver_finished(struct bide__uring *uring)
 {
-    struct bide__op **end = uring->finished.end;
+    struct bide_op **end = uring->finished.end;
     bool is_last = !uring->finished.first;
     for (int i = 0; i < BATCH_MAX && !is_last; i++) {
-        struct bide__op *op = uring->finished.first;
+        struct bide_op *op = uring->finished.first;
         is_last = &op->next == end;
         bide__uring_list_remove(&uring->finished, op);
         bide__uring_complete(uring, op, op->result);
@@ -373,7 +373,7 @@ static int deliver_watches(struct bide__uring *uring)
         return 0;
     uring->is_watch_ready = false;
     int rc = bide__watch_set_dispatch(&uring->watches);
-    if (uring->watch_request.state == BIDE__OP_IDLE)
+    if (uring->watch_request.state == BIDE_OP_IDLE)
         bide__uring_start(uring, &uring->watch_request);
     if (rc > 0)
         uring->n_called += rc;
@@ -409,7 +409,7 @@ static int enable(struct bide__uring *uring)
     return 0;
 }
 
-static int uring_poll(struct bide__engine *engine, int64_t deadline_ns)
+static int uring_poll(struct bide_engine *engine, int64_t deadline_ns)
 {
     struct bide__uring *uring = bide__uring_of(engine);
     if (!uring->is_enabled) {
@@ -429,59 +429,58 @@ static int uring_poll(struct bide__engine *engine, int64_t deadline_ns)
             return rc;
         if (uring->n_called > 0 || is_woken)
             return uring->n_called;
-        if (deadline_ns != BIDE__NO_DEADLINE && bide__kernel_now_ns(engine) >= deadline_ns)
+        if (deadline_ns != BIDE_NO_DEADLINE && bide__kernel_now_ns(engine) >= deadline_ns)
             return 0;
     }
 }
 
-static void uring_wake(struct bide__engine *engine)
+static void uring_wake(struct bide_engine *engine)
 {
     bide__wake_post(&bide__uring_of(engine)->wake);
 }
 
 /* A set that was replaced is polled until its cancel comes back; then the new one is. */
-static int watches_attach(struct bide__engine *engine, int fd)
+static int watches_attach(struct bide_engine *engine, int fd)
 {
     struct bide__uring *uring = bide__uring_of(engine);
-    struct bide__op *request = &uring->watch_request;
+    struct bide_op *request = &uring->watch_request;
     uring->watch_fd = fd;
-    if (request->state == BIDE__OP_IDLE)
+    if (request->state == BIDE_OP_IDLE)
         bide__uring_start(uring, request);
     else if (!request->link)
         bide__uring_stop(uring, request);
     return 0;
 }
 
-static int uring_watch_open(struct bide__engine *engine, int fd, unsigned events,
-                            bide__watch_ready *ready, void *data, struct bide__watch **ret_watch)
+static int uring_watch_open(struct bide_engine *engine, int fd, unsigned events,
+                            bide_watch_ready *ready, void *data, struct bide_watch **ret_watch)
 {
     return bide__watch_set_add(&bide__uring_of(engine)->watches, fd, events, ready, data,
                                ret_watch);
 }
 
-static int uring_signal_open(struct bide__engine *engine, int signo, bide__signal_arrived *arrived,
-                             void *data, struct bide__signal **ret_signal)
+static int uring_signal_open(struct bide_engine *engine, int signo, bide_signal_arrived *arrived,
+                             void *data, struct bide_signal **ret_signal)
 {
     return bide__signals_add(&bide__uring_of(engine)->signals, signo, arrived, data, ret_signal);
 }
 
-static int uring_job_submit(struct bide__engine *engine, struct bide__job *job,
-                            enum bide__lane lane)
+static int uring_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane)
 {
     return bide__pool_submit(bide__uring_of(engine)->pool, job, lane);
 }
 
-static void uring_job_abandon(struct bide__engine *engine, struct bide__job *job)
+static void uring_job_abandon(struct bide_engine *engine, struct bide_job *job)
 {
     bide__pool_abandon(bide__uring_of(engine)->pool, job);
 }
 
-static int uring_lookup(struct bide__engine *engine, struct bide__lookup *lookup)
+static int uring_lookup(struct bide_engine *engine, struct bide_lookup *lookup)
 {
     return bide__lookup_submit(bide__uring_of(engine)->pool, lookup);
 }
 
-static void uring_lookup_free(struct bide__engine *engine, struct addrinfo *list)
+static void uring_lookup_free(struct bide_engine *engine, struct addrinfo *list)
 {
     (void)engine;
     bide__lookup_list_free(list);
@@ -511,7 +510,7 @@ static void release(struct bide__uring *uring)
     free(uring);
 }
 
-static void uring_close(struct bide__engine *engine, int64_t join_ns)
+static void uring_close(struct bide_engine *engine, int64_t join_ns)
 {
     struct bide__uring *uring = bide__uring_of(engine);
     assert(!uring->signals.first);
@@ -522,7 +521,7 @@ static void uring_close(struct bide__engine *engine, int64_t join_ns)
 }
 
 /* Unmaps and closes only: the ring's memory is shared with the parent, which goes on using it. */
-static void uring_forget(struct bide__engine *engine)
+static void uring_forget(struct bide_engine *engine)
 {
     struct bide__uring *uring = bide__uring_of(engine);
     bide__signals_forget(&uring->signals);
@@ -536,7 +535,7 @@ static void uring_forget(struct bide__engine *engine)
     release(uring);
 }
 
-static const struct bide__engine_ops uring_ops = {
+static const struct bide_engine_ops uring_ops = {
     .name = "uring",
     .close = uring_close,
     .forget = uring_forget,
@@ -629,7 +628,7 @@ static void init(struct bide__uring *uring)
     bide__watch_set_init(&uring->watches, &uring->base, watches_attach);
 }
 
-int bide__uring_open(const struct bide__engine_opts *opts, struct bide__engine **ret_engine)
+int bide__uring_open(const struct bide_engine_opts *opts, struct bide_engine **ret_engine)
 {
     struct bide__uring *uring = calloc(1, sizeof(*uring));
     if (!uring)

@@ -43,8 +43,8 @@ enum bide__uring_kind {
 };
 
 struct bide__uring_list {
-    struct bide__op *first;
-    struct bide__op **end;
+    struct bide_op *first;
+    struct bide_op **end;
 };
 
 /* A buffer that the kernel filled, and where it stands in its socket's queue. */
@@ -68,14 +68,14 @@ struct bide__uring_buffers {
 };
 
 struct bide__uring {
-    struct bide__engine base;
+    struct bide_engine base;
     struct io_uring ring;
     bool is_enabled;
     bool is_watch_ready;
     int poll_fd; /* tells poll(2) of the ring; -1: nobody needs that */
     struct bide__wake wake;
-    struct bide__op wake_request;
-    struct bide__op watch_request;
+    struct bide_op wake_request;
+    struct bide_op watch_request;
     struct bide__watch_set watches;
     int watch_fd; /* the set's, to be polled */
     struct bide__signals signals;
@@ -95,24 +95,24 @@ struct bide__uring {
 };
 
 struct bide__uring_sock {
-    struct bide__sock base;
+    struct bide_sock base;
     unsigned traits;      /* enum bide__fd_traits */
     unsigned n_chunks;    /* that are queued */
     uint16_t first_chunk; /* valid if there are any, as last_chunk */
     uint16_t last_chunk;
-    bool is_closed;          /* only the final completion of `request` is waited for */
-    bool has_ended;          /* behind what is queued comes `end` */
-    bool is_bulk;            /* much came at a time, so that a copy costs more than a call */
-    bool is_drained;         /* the last direct read took all; said once */
-    unsigned n_small;        /* direct reads in a row that took little */
-    bool is_sending;         /* the owner's send is pending */
-    bool has_starved;        /* a listener that found no descriptor or memory for a connection */
-    int end;                 /* 0, the end of file, or an error */
-    int lost;                /* why the connection went down, if a call was told */
-    unsigned n_closes_seen;  /* when it starved */
-    struct bide__op *waiter; /* the owner's recv_wait or accept_wait */
-    struct bide__op request; /* for data or readiness to read; ends the waiter */
-    struct bide__list node;  /* in the engine's `socks` */
+    bool is_closed;         /* only the final completion of `request` is waited for */
+    bool has_ended;         /* behind what is queued comes `end` */
+    bool is_bulk;           /* much came at a time, so that a copy costs more than a call */
+    bool is_drained;        /* the last direct read took all; said once */
+    unsigned n_small;       /* direct reads in a row that took little */
+    bool is_sending;        /* the owner's send is pending */
+    bool has_starved;       /* a listener that found no descriptor or memory for a connection */
+    int end;                /* 0, the end of file, or an error */
+    int lost;               /* why the connection went down, if a call was told */
+    unsigned n_closes_seen; /* when it starved */
+    struct bide_op *waiter; /* the owner's recv_wait or accept_wait */
+    struct bide_op request; /* for data or readiness to read; ends the waiter */
+    struct bide__list node; /* in the engine's `socks` */
     struct bide__list full_node; /* in `full` */
     struct bide__list rest_node; /* in `resting` */
     struct msghdr message;       /* of the send that is being submitted */
@@ -120,44 +120,44 @@ struct bide__uring_sock {
 
 /* uring.c */
 void bide__uring_list_init(struct bide__uring_list *list);
-void bide__uring_list_append(struct bide__uring_list *list, struct bide__op *op);
-void bide__uring_list_remove(struct bide__uring_list *list, struct bide__op *op);
+void bide__uring_list_append(struct bide__uring_list *list, struct bide_op *op);
+void bide__uring_list_remove(struct bide__uring_list *list, struct bide_op *op);
 /* Puts an operation that the kernel does not have in the queue for it. */
-void bide__uring_start(struct bide__uring *uring, struct bide__op *op);
+void bide__uring_start(struct bide__uring *uring, struct bide_op *op);
 /* Asks for the end of an operation that is started; if the kernel has it, its final completion
  * still comes. */
-void bide__uring_stop(struct bide__uring *uring, struct bide__op *op);
+void bide__uring_stop(struct bide__uring *uring, struct bide_op *op);
 /* Lets an operation that is in no list and not the kernel's end with the next poll(). */
-void bide__uring_finish(struct bide__uring *uring, struct bide__op *op, int result);
+void bide__uring_finish(struct bide__uring *uring, struct bide_op *op, int result);
 /* Runs done(); only inside poll(). */
-void bide__uring_complete(struct bide__uring *uring, struct bide__op *op, int result);
+void bide__uring_complete(struct bide__uring *uring, struct bide_op *op, int result);
 /*
  * Takes an operation of the engine's own back from the kernel now, as far as its references to the
  * file go, instead of with the next poll. The final completion still comes. -EBUSY, -EEXIST
  * (another thread) and the like: it did not work.
  */
-int bide__uring_detach(struct bide__uring *uring, struct bide__op *op);
+int bide__uring_detach(struct bide__uring *uring, struct bide_op *op);
 
 /* uring_sock.c */
-int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                          struct bide__sock **ret_sock);
-int bide__uring_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
-                           struct bide__sock **ret_sock);
-void bide__uring_sock_close(struct bide__sock *base);
-int bide__uring_sock_shutdown(struct bide__sock *base, int how);
+int bide__uring_sock_open(struct bide_engine *engine, int family, int type, int protocol,
+                          struct bide_sock **ret_sock);
+int bide__uring_sock_adopt(struct bide_engine *engine, int fd, enum bide_adopt wanted,
+                           struct bide_sock **ret_sock);
+void bide__uring_sock_close(struct bide_sock *base);
+int bide__uring_sock_shutdown(struct bide_sock *base, int how);
 /* Nobody refers to it any more. */
 void bide__uring_sock_release(struct bide__uring_sock *sock);
-int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
-                        const struct sockaddr *address, socklen_t length);
-int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock);
-int bide__uring_accept_wait(struct bide__sock *base, struct bide__op *op);
-ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov);
-int bide__uring_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov);
-void bide__uring_cancel(struct bide__op *op);
+int bide__uring_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
+                        socklen_t length);
+int bide__uring_try_accept(struct bide_sock *base, struct bide_sock **ret_sock);
+int bide__uring_accept_wait(struct bide_sock *base, struct bide_op *op);
+ssize_t bide__uring_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
+int bide__uring_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
+void bide__uring_cancel(struct bide_op *op);
 /* Final completions. */
-void bide__uring_connect_done(struct bide__op *op, int result);
-void bide__uring_send_done(struct bide__op *op, int result);
-void bide__uring_write_done(struct bide__op *op, int result);
+void bide__uring_connect_done(struct bide_op *op, int result);
+void bide__uring_send_done(struct bide_op *op, int result);
+void bide__uring_write_done(struct bide_op *op, int result);
 /* Ends the rest of the listeners that starved. */
 void bide__uring_rise(struct bide__uring *uring);
 /* Remembers the error if it means that the connection is gone; returns it. */
@@ -170,10 +170,10 @@ void bide__uring_note_silent_loss(struct bide__uring_sock *sock);
 int bide__uring_buffers_init(struct bide__uring_buffers *buffers, struct io_uring *ring,
                              unsigned n_max);
 void bide__uring_buffers_fini(struct bide__uring_buffers *buffers);
-ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size);
-int bide__uring_recv_wait(struct bide__sock *base, struct bide__op *op);
+ssize_t bide__uring_try_recv(struct bide_sock *base, void *buffer, size_t size);
+int bide__uring_recv_wait(struct bide_sock *base, struct bide_op *op);
 /* Makes `op` the one that the socket's request ends. */
-void bide__uring_wait(struct bide__uring_sock *sock, struct bide__op *op,
+void bide__uring_wait(struct bide__uring_sock *sock, struct bide_op *op,
                       enum bide__uring_kind kind);
 /* Starts the socket's request if somebody waits for it and it is not started, unless the socket
  * rests. */
@@ -186,12 +186,12 @@ void bide__uring_recv_throttle(struct bide__uring *uring);
 void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_cqe *cqe);
 void bide__uring_poll_done(struct bide__uring_sock *sock, int result);
 
-static inline struct bide__uring *bide__uring_of(struct bide__engine *engine)
+static inline struct bide__uring *bide__uring_of(struct bide_engine *engine)
 {
     return (struct bide__uring *)(void *)engine;
 }
 
-static inline struct bide__uring_sock *bide__uring_sock_of(struct bide__sock *sock)
+static inline struct bide__uring_sock *bide__uring_sock_of(struct bide_sock *sock)
 {
     return (struct bide__uring_sock *)(void *)sock;
 }

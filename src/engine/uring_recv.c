@@ -172,7 +172,7 @@ static void note_size(struct bide__uring_sock *sock, size_t n, size_t size_asked
         sock->is_bulk = false;
 }
 
-ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
+ssize_t bide__uring_try_recv(struct bide_sock *base, void *buffer, size_t size)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     if (sock->n_chunks > 0)
@@ -183,7 +183,7 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
         sock->has_ended = false;
         return sock->end;
     }
-    if (sock->request.kind == BIDE__URING_REQUEST_RECV && sock->request.state != BIDE__OP_IDLE)
+    if (sock->request.kind == BIDE__URING_REQUEST_RECV && sock->request.state != BIDE_OP_IDLE)
         return -EAGAIN;
     if (sock->is_drained) {
         sock->is_drained = false;
@@ -197,14 +197,14 @@ ssize_t bide__uring_try_recv(struct bide__sock *base, void *buffer, size_t size)
     return bide__uring_note_loss(sock, n);
 }
 
-int bide__uring_recv_wait(struct bide__sock *base, struct bide__op *op)
+int bide__uring_recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     sock->is_drained = false;
     if (sock->n_chunks > 0 || sock->has_ended)
         return 0;
     bide__uring_wait(sock, op, BIDE__URING_RECV_WAIT);
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 /* The request */
@@ -220,13 +220,12 @@ static void request(struct bide__uring_sock *sock, enum bide__uring_kind kind)
     bide__uring_start(engine_of(sock), &sock->request);
 }
 
-void bide__uring_wait(struct bide__uring_sock *sock, struct bide__op *op,
-                      enum bide__uring_kind kind)
+void bide__uring_wait(struct bide__uring_sock *sock, struct bide_op *op, enum bide__uring_kind kind)
 {
-    assert(op->state == BIDE__OP_IDLE && op->done && !sock->waiter);
+    assert(op->state == BIDE_OP_IDLE && op->done && !sock->waiter);
     op->sock = &sock->base;
     op->kind = (uint8_t)kind;
-    op->state = BIDE__OP_PENDING;
+    op->state = BIDE_OP_PENDING;
     op->link = NULL;
     sock->waiter = op;
     bide__uring_request(sock);
@@ -235,7 +234,7 @@ void bide__uring_wait(struct bide__uring_sock *sock, struct bide__op *op,
 void bide__uring_request(struct bide__uring_sock *sock)
 {
     bool is_resting = bide__list_linked(&sock->rest_node);
-    if (!sock->waiter || is_resting || sock->request.state != BIDE__OP_IDLE)
+    if (!sock->waiter || is_resting || sock->request.state != BIDE_OP_IDLE)
         return;
     bool is_receiver = sock->waiter->kind == BIDE__URING_RECV_WAIT && (sock->traits & BIDE__FD_TCP);
     if (is_receiver && !sock->is_bulk && has_spare_buffers(&engine_of(sock)->buffers))
@@ -246,7 +245,7 @@ void bide__uring_request(struct bide__uring_sock *sock)
 
 static void release_waiter(struct bide__uring_sock *sock, int result)
 {
-    struct bide__op *waiter = sock->waiter;
+    struct bide_op *waiter = sock->waiter;
     if (!waiter)
         return;
     sock->waiter = NULL;
@@ -257,7 +256,7 @@ static void release_waiter(struct bide__uring_sock *sock, int result)
  * too. */
 static bool settle(struct bide__uring_sock *sock)
 {
-    sock->request.state = BIDE__OP_IDLE;
+    sock->request.state = BIDE_OP_IDLE;
     if (!sock->is_closed)
         return true;
     bide__uring_sock_release(sock);
@@ -291,7 +290,7 @@ static void grow(struct bide__uring_buffers *buffers)
 void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_cqe *cqe)
 {
     struct bide__uring *uring = engine_of(sock);
-    bool was_asked = sock->request.state == BIDE__OP_CANCELLING;
+    bool was_asked = sock->request.state == BIDE_OP_CANCELLING;
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
         uring->buffers.n_free--;
@@ -327,7 +326,7 @@ void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_
 
 void bide__uring_poll_done(struct bide__uring_sock *sock, int result)
 {
-    bool was_asked = sock->request.state == BIDE__OP_CANCELLING;
+    bool was_asked = sock->request.state == BIDE_OP_CANCELLING;
     if (!settle(sock) || bide__list_linked(&sock->rest_node))
         return;
     if (result == -EINTR || (result == -ECANCELED && was_asked))

@@ -67,8 +67,8 @@ void bide__uring_sock_release(struct bide__uring_sock *sock)
     uring->n_cached++;
 }
 
-int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int protocol,
-                          struct bide__sock **ret_sock)
+int bide__uring_sock_open(struct bide_engine *engine, int family, int type, int protocol,
+                          struct bide_sock **ret_sock)
 {
     struct bide__uring_sock *sock = reserve(bide__uring_of(engine));
     if (!sock)
@@ -84,8 +84,8 @@ int bide__uring_sock_open(struct bide__engine *engine, int family, int type, int
     return 0;
 }
 
-int bide__uring_sock_adopt(struct bide__engine *engine, int fd, enum bide__adopt wanted,
-                           struct bide__sock **ret_sock)
+int bide__uring_sock_adopt(struct bide_engine *engine, int fd, enum bide_adopt wanted,
+                           struct bide_sock **ret_sock)
 {
     struct bide__uring_sock *sock = reserve(bide__uring_of(engine));
     if (!sock)
@@ -108,7 +108,7 @@ static void reset_on_close(struct bide__uring_sock *sock)
     bide__socket_setopt(&sock->base, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
-void bide__uring_sock_close(struct bide__sock *base)
+void bide__uring_sock_close(struct bide_sock *base)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     struct bide__uring *uring = engine_of(sock);
@@ -116,9 +116,9 @@ void bide__uring_sock_close(struct bide__sock *base)
     if (sock->n_chunks > 0)
         reset_on_close(sock);
     bide__uring_recv_drop(sock);
-    if (sock->request.state == BIDE__OP_PENDING && sock->request.link)
+    if (sock->request.state == BIDE_OP_PENDING && sock->request.link)
         bide__uring_stop(uring, &sock->request);
-    bool is_held = sock->request.state != BIDE__OP_IDLE;
+    bool is_held = sock->request.state != BIDE_OP_IDLE;
     /* Where the ring cannot be asked (another thread's, out of memory), the peer must hear of it
      * all the same. */
     if (is_held && bide__uring_detach(uring, &sock->request) < 0)
@@ -133,16 +133,16 @@ void bide__uring_sock_close(struct bide__sock *base)
     bide__uring_rise(uring);
 }
 
-int bide__uring_sock_shutdown(struct bide__sock *base, int how)
+int bide__uring_sock_shutdown(struct bide_sock *base, int how)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     int rc = bide__fd_shutdown_closes(sock->traits, how);
     if (rc <= 0)
         return rc < 0 ? rc : bide__socket_shutdown(base, how);
     assert(!sock->waiter && !sock->is_sending);
-    if (sock->request.state == BIDE__OP_PENDING && sock->request.link)
+    if (sock->request.state == BIDE_OP_PENDING && sock->request.link)
         bide__uring_stop(engine_of(sock), &sock->request);
-    if (sock->request.state != BIDE__OP_IDLE)
+    if (sock->request.state != BIDE_OP_IDLE)
         (void)bide__uring_detach(engine_of(sock), &sock->request);
     close(base->fd);
     base->fd = -1;
@@ -164,14 +164,14 @@ static int note_loss(struct bide__uring_sock *sock, int rc)
 }
 
 /* What a completion says: a cancel that nobody asked for is the end of the ring's thread. */
-static int outcome(const struct bide__op *op, int result)
+static int outcome(const struct bide_op *op, int result)
 {
-    return result == -ECANCELED && op->state != BIDE__OP_CANCELLING ? -ECONNABORTED : result;
+    return result == -ECANCELED && op->state != BIDE_OP_CANCELLING ? -ECONNABORTED : result;
 }
 
-static void begin(struct bide__uring_sock *sock, struct bide__op *op, enum bide__uring_kind kind)
+static void begin(struct bide__uring_sock *sock, struct bide_op *op, enum bide__uring_kind kind)
 {
-    assert(op->state == BIDE__OP_IDLE && op->done);
+    assert(op->state == BIDE_OP_IDLE && op->done);
     op->sock = &sock->base;
     op->kind = (uint8_t)kind;
     op->link = NULL;
@@ -180,8 +180,8 @@ static void begin(struct bide__uring_sock *sock, struct bide__op *op, enum bide_
 
 /* Connecting */
 
-int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
-                        const struct sockaddr *address, socklen_t length)
+int bide__uring_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
+                        socklen_t length)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     sock->lost = 0;
@@ -189,10 +189,10 @@ int bide__uring_connect(struct bide__sock *base, struct bide__op *op,
     int rc = bide__fd_connect(base->fd, address, length);
     if (rc == -EINPROGRESS)
         begin(sock, op, BIDE__URING_CONNECT);
-    return rc == -EINPROGRESS ? BIDE__PENDING : rc;
+    return rc == -EINPROGRESS ? BIDE_PENDING : rc;
 }
 
-void bide__uring_connect_done(struct bide__op *op, int result)
+void bide__uring_connect_done(struct bide_op *op, int result)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result >= 0 || result == -ECANCELED) {
@@ -209,7 +209,7 @@ void bide__uring_connect_done(struct bide__op *op, int result)
 
 /* Accepting */
 
-int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock)
+int bide__uring_try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     struct bide__uring *uring = engine_of(sock);
@@ -232,7 +232,7 @@ int bide__uring_try_accept(struct bide__sock *base, struct bide__sock **ret_sock
  * fail again. Its wait ends when the engine closes a descriptor, or else after a rest, for those
  * that others close.
  */
-int bide__uring_accept_wait(struct bide__sock *base, struct bide__op *op)
+int bide__uring_accept_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     struct bide__uring *uring = engine_of(sock);
@@ -242,7 +242,7 @@ int bide__uring_accept_wait(struct bide__sock *base, struct bide__op *op)
         bide__list_append(&uring->resting, &sock->rest_node);
     }
     bide__uring_wait(sock, op, BIDE__URING_ACCEPT_WAIT);
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 void bide__uring_rise(struct bide__uring *uring)
@@ -250,7 +250,7 @@ void bide__uring_rise(struct bide__uring *uring)
     struct bide__list *node;
     while ((node = bide__list_pop(&uring->resting))) {
         struct bide__uring_sock *sock = bide__container(node, struct bide__uring_sock, rest_node);
-        struct bide__op *waiter = sock->waiter;
+        struct bide_op *waiter = sock->waiter;
         sock->has_starved = false;
         sock->waiter = NULL;
         bide__uring_finish(uring, waiter, 0);
@@ -274,7 +274,7 @@ static bool is_better_batched(const struct bide__uring_sock *sock, const struct 
     return size > 0 && size < BATCHED_BYTES_END;
 }
 
-ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, int n_iov)
+ssize_t bide__uring_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     if (is_better_batched(sock, iov, n_iov))
@@ -282,7 +282,7 @@ ssize_t bide__uring_try_send(struct bide__sock *base, const struct iovec *iov, i
     return bide__uring_note_loss(sock, bide__fd_send(base->fd, sock->traits, iov, n_iov));
 }
 
-int bide__uring_send(struct bide__sock *base, struct bide__op *op, struct iovec *iov, int n_iov)
+int bide__uring_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
     bide__iov_advance(&iov, &n_iov, 0);
@@ -293,7 +293,7 @@ int bide__uring_send(struct bide__sock *base, struct bide__op *op, struct iovec 
         return 0;
     begin(sock, op, sock->traits & BIDE__FD_TCP ? BIDE__URING_SEND : BIDE__URING_WRITE);
     sock->is_sending = true;
-    return BIDE__PENDING;
+    return BIDE_PENDING;
 }
 
 /*
@@ -311,14 +311,14 @@ void bide__uring_note_silent_loss(struct bide__uring_sock *sock)
         sock->lost = -ECONNRESET;
 }
 
-static void end_send(struct bide__uring_sock *sock, struct bide__op *op, int result)
+static void end_send(struct bide__uring_sock *sock, struct bide_op *op, int result)
 {
     sock->is_sending = false;
     bide__uring_complete(engine_of(sock), op, note_loss(sock, result));
 }
 
 /* `result`: what the kernel took, or an error. Goes on until all is sent or the owner cancels. */
-static void send_step(struct bide__op *op, ssize_t result)
+static void send_step(struct bide_op *op, ssize_t result)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result > 0) {
@@ -330,7 +330,7 @@ static void send_step(struct bide__op *op, ssize_t result)
     }
     if (op->n_iov == 0)
         end_send(sock, op, 0);
-    else if (op->state == BIDE__OP_CANCELLING)
+    else if (op->state == BIDE_OP_CANCELLING)
         end_send(sock, op, -ECANCELED);
     else {
         bide__uring_note_silent_loss(sock);
@@ -338,17 +338,17 @@ static void send_step(struct bide__op *op, ssize_t result)
     }
 }
 
-void bide__uring_send_done(struct bide__op *op, int result)
+void bide__uring_send_done(struct bide_op *op, int result)
 {
     send_step(op, result);
 }
 
-void bide__uring_write_done(struct bide__op *op, int result)
+void bide__uring_write_done(struct bide_op *op, int result)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     if (result < 0)
         send_step(op, result);
-    else if (op->state == BIDE__OP_CANCELLING)
+    else if (op->state == BIDE_OP_CANCELLING)
         send_step(op, -ECANCELED);
     else
         send_step(op, bide__fd_send(op->sock->fd, sock->traits, op->iov, op->n_iov));
@@ -356,9 +356,9 @@ void bide__uring_write_done(struct bide__op *op, int result)
 
 /* Cancelling */
 
-void bide__uring_cancel(struct bide__op *op)
+void bide__uring_cancel(struct bide_op *op)
 {
-    if (op->state != BIDE__OP_PENDING)
+    if (op->state != BIDE_OP_PENDING)
         return;
     struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
     struct bide__uring *uring = engine_of(sock);
@@ -368,7 +368,7 @@ void bide__uring_cancel(struct bide__op *op)
         bide__list_remove(&sock->rest_node);
     } else {
         bide__uring_stop(uring, op);
-        if (op->state == BIDE__OP_CANCELLING)
+        if (op->state == BIDE_OP_CANCELLING)
             return;
         sock->is_sending = false;
     }

@@ -26,17 +26,17 @@ struct bide__watch_set {
      * `fd` is the former one, which is closed right after. An error makes the call fail that caused
      * it; rebuilding is tried again later.
      */
-    int (*attach)(struct bide__engine *engine, int fd);
-    struct bide__engine *engine;
+    int (*attach)(struct bide_engine *engine, int fd);
+    struct bide_engine *engine;
     struct bide__list watches; /* all that are open */
-    struct bide__watch **at;   /* by descriptor number: the watch that owns its entry in the set */
+    struct bide_watch **at;    /* by descriptor number: the watch that owns its entry in the set */
     size_t n_at;
     uint32_t serial;  /* of the watch opened last */
     size_t n_suspect; /* entries that may still exist although no number of ours reaches them */
 };
 
-void bide__watch_set_init(struct bide__watch_set *set, struct bide__engine *engine,
-                          int (*attach)(struct bide__engine *engine, int fd));
+void bide__watch_set_init(struct bide__watch_set *set, struct bide_engine *engine,
+                          int (*attach)(struct bide_engine *engine, int fd));
 /* Closes the descriptor and frees memory; also in a child after fork, also with watches open (which
  * it frees). */
 void bide__watch_set_fini(struct bide__watch_set *set);
@@ -47,11 +47,11 @@ static inline bool bide__watch_set_empty(const struct bide__watch_set *set)
 }
 
 int bide__watch_set_add(struct bide__watch_set *set, int fd, unsigned events,
-                        bide__watch_ready *ready, void *data, struct bide__watch **ret_watch);
+                        bide_watch_ready *ready, void *data, struct bide_watch **ret_watch);
 
 /* As watch_set() and watch_close() of the engine. */
-int bide__watch_change(struct bide__watch *watch, unsigned events);
-void bide__watch_remove(struct bide__watch *watch);
+int bide__watch_change(struct bide_watch *watch, unsigned events);
+void bide__watch_remove(struct bide_watch *watch);
 
 /*
  * Calls ready() of watches that are ready, each at most once; returns how many, or a negative

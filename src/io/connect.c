@@ -15,8 +15,8 @@
 struct connecting {
     struct bide__operation operation;
     struct bide__resource resource;
-    const struct bide__engine_ops *ops;
-    struct bide__sock *sock; /* while it is being connected */
+    const struct bide_engine_ops *ops;
+    struct bide_sock *sock; /* while it is being connected */
     bool abandoned;
     struct bide_address addresses[BIDE__ADDRESSES_MAX];
 };
@@ -71,9 +71,9 @@ static struct connecting *connecting_new(bide_loop *loop)
 static int connect_one(struct bide__coro *coro, struct connecting *connecting,
                        const struct bide_address *address)
 {
-    const struct bide__engine_ops *ops = connecting->ops;
+    const struct bide_engine_ops *ops = connecting->ops;
     const struct sockaddr *bytes = (const void *)address->bytes;
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     int rc = bide__cancel_check(coro);
     if (rc < 0)
         return rc;

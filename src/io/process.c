@@ -16,7 +16,7 @@ static void unref(bide_process *process)
 {
     if (--process->refs > 0)
         return;
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++)
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++)
         free(process->collected[i].data);
     bide__loop_unref(process->loop);
     free(process);
@@ -28,7 +28,7 @@ void bide__process_leave(bide_process *process)
     unref(process);
 }
 
-static const struct bide__engine_ops *ops_of(const bide_process *process)
+static const struct bide_engine_ops *ops_of(const bide_process *process)
 {
     return process->loop->engine->ops;
 }
@@ -43,7 +43,7 @@ static void give_back(bide_process *process)
 
 static void close_streams(bide_process *process)
 {
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
         bide_abort(process->streams[i]);
         bide_close(process->streams[i]);
         process->streams[i] = NULL;
@@ -124,7 +124,7 @@ static void grace_over(struct bide__timer *timer)
 static bool stdio_valid(const struct bide_process_opts *opts)
 {
     const struct bide_stdio *all[] = {&opts->input, &opts->output, &opts->errors};
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
         int last = i == 2 ? BIDE_STDIO_OUTPUT : BIDE_STDIO_FD;
         if ((int)all[i]->kind < 0 || (int)all[i]->kind > last)
             return false;
@@ -132,21 +132,21 @@ static bool stdio_valid(const struct bide_process_opts *opts)
     return true;
 }
 
-static enum bide__stdio_kind kind_of(enum bide_stdio_kind kind)
+static enum bide_child_stdio kind_of(enum bide_stdio_kind kind)
 {
     switch (kind) {
     case BIDE_STDIO_PIPE:
-        return BIDE__STDIO_PIPE;
+        return BIDE_CHILD_PIPE;
     case BIDE_STDIO_NULL:
-        return BIDE__STDIO_NULL;
+        return BIDE_CHILD_NULL;
     case BIDE_STDIO_FD:
-        return BIDE__STDIO_FD;
+        return BIDE_CHILD_FD;
     case BIDE_STDIO_OUTPUT:
-        return BIDE__STDIO_OUTPUT;
+        return BIDE_CHILD_OUTPUT;
     case BIDE_STDIO_INHERIT:
         break;
     }
-    return BIDE__STDIO_INHERIT;
+    return BIDE_CHILD_INHERIT;
 }
 
 static int process_new(bide_loop *loop, const struct bide_process_opts *opts,
@@ -164,8 +164,8 @@ static int process_new(bide_loop *loop, const struct bide_process_opts *opts,
     bide__line_init(&process->waiters);
     bide__timer_init(&process->grace, grace_over);
     const struct bide_stdio *stdio[] = {&opts->input, &opts->output, &opts->errors};
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++) {
-        enum bide__direction direction = i == 0 ? BIDE__OUTPUT : BIDE__INPUT;
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++) {
+        enum bide_direction direction = i == 0 ? BIDE_OUTPUT : BIDE_INPUT;
         int rc = stdio[i]->kind == BIDE_STDIO_PIPE
                      ? bide__stream_new_plain(loop, &opts->stream, direction, &process->streams[i])
                      : 0;
@@ -181,29 +181,29 @@ static int process_new(bide_loop *loop, const struct bide_process_opts *opts,
     return 0;
 }
 
-static void words(int rc, enum bide__start_step step, const struct bide__start *start)
+static void words(int rc, enum bide_child_step step, const struct bide_child_start *start)
 {
-    if (step == BIDE__START_PROGRAM)
+    if (step == BIDE_CHILD_STEP_PROGRAM)
         bide__detail_set(rc, "program %s", start->arguments[0]);
-    else if (step == BIDE__START_DIRECTORY)
+    else if (step == BIDE_CHILD_STEP_DIRECTORY)
         bide__detail_set(rc, "directory %s", start->directory);
-    else if (step == BIDE__START_STDIO)
+    else if (step == BIDE_CHILD_STEP_STDIO)
         bide__detail_set(rc, "preparing the child for %s", start->arguments[0]);
 }
 
 /* With everything that needs memory already there. */
-static int process_start(bide_process *process, const struct bide__start *start)
+static int process_start(bide_process *process, const struct bide_child_start *start)
 {
-    struct bide__sock *socks[BIDE__STDIO_COUNT];
-    enum bide__start_step step;
-    struct bide__engine *engine = process->loop->engine;
+    struct bide_sock *socks[BIDE_CHILD_STDIO_COUNT];
+    enum bide_child_step step;
+    struct bide_engine *engine = process->loop->engine;
     int rc = engine->ops->process_start(engine, start, process_ended, process, socks, &step,
                                         &process->process);
     if (rc < 0) {
         words(rc, step, start);
         return rc;
     }
-    for (int i = 0; i < BIDE__STDIO_COUNT; i++)
+    for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++)
         if (process->streams[i])
             bide__stream_take_sock(process->streams[i], socks[i]);
     process->pid = process->process->pid;
@@ -228,7 +228,7 @@ int bide_process_exec(const char *const *arguments, const struct bide_process_op
     if (rc < 0)
         return rc;
     assert(process);
-    struct bide__start start = {
+    struct bide_child_start start = {
         .arguments = arguments,
         .environment = opts->environment,
         .directory = opts->directory,
@@ -240,7 +240,7 @@ int bide_process_exec(const char *const *arguments, const struct bide_process_op
     };
     rc = process_start(process, &start);
     if (rc < 0) {
-        for (int i = 0; i < BIDE__STDIO_COUNT; i++)
+        for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++)
             if (process->streams[i])
                 bide__stream_unref(process->streams[i]);
         unref(process);

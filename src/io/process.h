@@ -25,7 +25,7 @@ struct bide__collected {
 
 struct bide_process {
     bide_loop *loop;
-    struct bide__process *process; /* the engine's; NULL: given back */
+    struct bide_child *process; /* the engine's; NULL: given back */
     unsigned refs;
     unsigned inside;
     int pid;
@@ -33,14 +33,14 @@ struct bide_process {
     bool ended;
     bool lingering; /* closed outside tasks, and not ended yet */
     bool communicating;
-    struct bide__end end;
+    struct bide_child_end end;
     struct bide__resource resource;
-    bide_stream *streams[BIDE__STDIO_COUNT];
+    bide_stream *streams[BIDE_CHILD_STDIO_COUNT];
     struct bide__line waiters;
     struct bide__timer grace;
     double grace_seconds;
     size_t fed_bytes; /* how far the input of a communication went */
-    struct bide__collected collected[BIDE__STDIO_COUNT]; /* the first is unused */
+    struct bide__collected collected[BIDE_CHILD_STDIO_COUNT]; /* the first is unused */
 };
 
 static inline void bide__process_enter(bide_process *process)

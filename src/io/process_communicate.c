@@ -74,7 +74,7 @@ static int transfer(bide_process *process, const char *input, size_t size, size_
         return rc;
     if (process->streams[0])
         rc = bide_group_spawn(group, feed, process, input, size);
-    for (int i = 1; rc == 0 && i < BIDE__STDIO_COUNT; i++)
+    for (int i = 1; rc == 0 && i < BIDE_CHILD_STDIO_COUNT; i++)
         if (process->streams[i])
             rc = bide_group_spawn(group, collect, process, i, limit);
     return bide_group_close(group, rc);
@@ -83,7 +83,7 @@ static int transfer(bide_process *process, const char *input, size_t size, size_
 /* So that there is a terminator, also where there was nothing to read. */
 static int terminate(bide_process *process)
 {
-    for (int i = 1; i < BIDE__STDIO_COUNT; i++) {
+    for (int i = 1; i < BIDE_CHILD_STDIO_COUNT; i++) {
         int rc = collected_reserve(&process->collected[i]);
         if (rc < 0)
             return rc;

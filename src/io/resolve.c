@@ -17,8 +17,8 @@
 enum { PORT_MAX = 65535, HOST_BYTES_MAX = 1025 };
 
 struct lookup {
-    struct bide__lookup lookup;
-    const struct bide__engine_ops *ops;
+    struct bide_lookup lookup;
+    const struct bide_engine_ops *ops;
     struct bide__coro *coro;
     char service[8];
     char host[];
@@ -30,12 +30,12 @@ static const int families[] = {
     [BIDE_IPV6] = AF_INET6,
 };
 
-static struct lookup *lookup_of(struct bide__job *job)
+static struct lookup *lookup_of(struct bide_job *job)
 {
     return bide__container(job, struct lookup, lookup.job);
 }
 
-static void lookup_drop(struct bide__job *job)
+static void lookup_drop(struct bide_job *job)
 {
     struct lookup *lookup = lookup_of(job);
     if (lookup->lookup.list)
@@ -43,7 +43,7 @@ static void lookup_drop(struct bide__job *job)
     free(lookup);
 }
 
-static void lookup_done(struct bide__job *job)
+static void lookup_done(struct bide_job *job)
 {
     struct lookup *lookup = lookup_of(job);
     if (lookup->coro->wait)
@@ -55,7 +55,7 @@ static void lookup_done(struct bide__job *job)
 static void lookup_interrupt(struct bide__coro *coro)
 {
     struct lookup *lookup = coro->wait_data;
-    struct bide__engine *engine = coro->loop->engine;
+    struct bide_engine *engine = coro->loop->engine;
     engine->ops->job_abandon(engine, &lookup->lookup.job);
     bide__wake(coro, -ECANCELED);
 }
@@ -64,7 +64,7 @@ static const struct bide__wait_kind lookup_wait = {.name = "name lookup",
                                                    .interrupt = lookup_interrupt};
 
 /* What getaddrinfo's answers are here. */
-static int lookup_error(const struct bide__lookup *lookup)
+static int lookup_error(const struct bide_lookup *lookup)
 {
     switch (lookup->error) {
     case 0:
@@ -102,7 +102,7 @@ static int copy_answer(const struct addrinfo *list, struct bide_address *ret_add
 static int look_up(struct bide__coro *coro, const char *host, unsigned port,
                    enum bide_family family, struct bide_address *ret_addresses, size_t size)
 {
-    struct bide__engine *engine = coro->loop->engine;
+    struct bide_engine *engine = coro->loop->engine;
     size_t host_bytes = strlen(host) + 1;
     struct lookup *lookup = calloc(1, sizeof *lookup + host_bytes);
     if (!lookup)

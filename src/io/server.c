@@ -26,11 +26,11 @@ enum { BACKLOG_DEFAULT = 1024, ACCEPTS_PER_TURN = 64, PORT_TRIES = 16 };
 #define RETRY_NS (BIDE__NS_PER_S / 10)
 
 struct listener {
-    struct bide__op op;
+    struct bide_op op;
     struct bide__ready ready;
     struct bide__timer retry; /* the engine could not wait */
     struct bide_server *server;
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     struct bide_address address;
     bool queued;
     bool starved; /* lacks descriptors or memory, and that was reported */
@@ -102,7 +102,7 @@ static void listener_queue(struct listener *listener)
 static void listener_settle(struct listener *listener)
 {
     bide_server *server = listener->server;
-    if (!listener->sock || listener->op.state != BIDE__OP_IDLE)
+    if (!listener->sock || listener->op.state != BIDE_OP_IDLE)
         return;
     bide__timer_cancel(server->loop->timers, &listener->retry);
     server->loop->engine->ops->sock_close(listener->sock);
@@ -113,7 +113,7 @@ static void listener_settle(struct listener *listener)
         server_unref(server);
 }
 
-static void listener_woken(struct bide__op *op)
+static void listener_woken(struct bide_op *op)
 {
     struct listener *listener = bide__container(op, struct listener, op);
     if (listener->server->closed)
@@ -131,7 +131,7 @@ static void connection_leave(struct connection *connection)
     server->n_connections--;
     if (was_full)
         for (size_t i = 0; i < server->n_listeners; i++)
-            if (server->listeners[i].op.state == BIDE__OP_IDLE)
+            if (server->listeners[i].op.state == BIDE_OP_IDLE)
                 listener_queue(&server->listeners[i]);
     if (server->n_connections == 0)
         wake_waiters(server);
@@ -155,7 +155,7 @@ static int connection_main(void *data)
     return is_usual(rc) ? 0 : rc;
 }
 
-static int connection_start(bide_server *server, struct bide__sock *sock)
+static int connection_start(bide_server *server, struct bide_sock *sock)
 {
     static const struct bide_place place = {"connection", __FILE__, "bide_serve", __LINE__};
     bide_stream *stream;
@@ -202,9 +202,9 @@ static void listener_starved(struct listener *listener, int error)
 static int listener_accept(struct listener *listener)
 {
     bide_server *server = listener->server;
-    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    const struct bide_engine_ops *ops = server->loop->engine->ops;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct bide__sock *sock;
+        struct bide_sock *sock;
         if (is_full(server))
             return 0;
         int rc = ops->try_accept(listener->sock, &sock);
@@ -226,7 +226,7 @@ static void listener_run(struct bide__ready *ready)
         server_unref(server);
         return;
     }
-    if (server->closed || listener->op.state != BIDE__OP_IDLE)
+    if (server->closed || listener->op.state != BIDE_OP_IDLE)
         return;
     int rc = listener_accept(listener);
     if (rc == -EAGAIN) /* nobody waits: whatever was lacking is there again */
@@ -238,7 +238,7 @@ static void listener_run(struct bide__ready *ready)
     rc = server->loop->engine->ops->accept_wait(listener->sock, &listener->op);
     if (rc == 0)
         listener_queue(listener);
-    if (rc == 0 || rc == BIDE__PENDING)
+    if (rc == 0 || rc == BIDE_PENDING)
         return;
     listener_starved(listener, rc);
     bide__timer_set(server->loop->timers, &listener->retry,
@@ -252,7 +252,7 @@ static void listener_retry(struct bide__timer *timer)
 
 static void listener_close(struct listener *listener)
 {
-    if (listener->op.state != BIDE__OP_IDLE)
+    if (listener->op.state != BIDE_OP_IDLE)
         listener->server->loop->engine->ops->cancel(&listener->op);
     listener_settle(listener);
 }
@@ -304,12 +304,12 @@ static void server_drop(struct bide__resource *resource)
 }
 
 static int listen_at(bide_server *server, const struct bide_address *address,
-                     struct bide__sock **ret_sock)
+                     struct bide_sock **ret_sock)
 {
-    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    const struct bide_engine_ops *ops = server->loop->engine->ops;
     const struct sockaddr *bytes = (const void *)address->bytes;
     const int on = 1;
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     int rc = ops->sock_open(server->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
     if (rc < 0)
         return rc;
@@ -331,9 +331,9 @@ static int listen_at(bide_server *server, const struct bide_address *address,
 
 static int listener_add(bide_server *server, const struct bide_address *address)
 {
-    const struct bide__engine_ops *ops = server->loop->engine->ops;
+    const struct bide_engine_ops *ops = server->loop->engine->ops;
     struct listener *listener = &server->listeners[server->n_listeners];
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     int rc = listen_at(server, address, &sock);
     if (rc == 0) {
         listener->address.length = sizeof listener->address.bytes;

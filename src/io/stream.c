@@ -68,7 +68,7 @@ static int stream_new(bide_loop *loop, const struct bide_stream_opts *opts,
     return 0;
 }
 
-void bide__stream_take_sock(bide_stream *stream, struct bide__sock *sock)
+void bide__stream_take_sock(bide_stream *stream, struct bide_sock *sock)
 {
     stream->sock = sock;
     bide__stream_ref(stream);
@@ -78,7 +78,7 @@ void bide__stream_take_sock(bide_stream *stream, struct bide__sock *sock)
                                               sizeof(int));
 }
 
-int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
+int bide__stream_new(bide_loop *loop, struct bide_sock *sock, const struct bide_stream_opts *opts,
                      bide_stream **ret_stream)
 {
     int rc = stream_new(loop, opts, ret_stream);
@@ -88,20 +88,20 @@ int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide
 }
 
 int bide__stream_new_plain(bide_loop *loop, const struct bide_stream_opts *opts,
-                           enum bide__direction direction, bide_stream **ret_stream)
+                           enum bide_direction direction, bide_stream **ret_stream)
 {
     int rc = stream_new(loop, opts, ret_stream);
     if (rc < 0)
         return rc;
     (*ret_stream)->plain = true;
-    (*ret_stream)->no_input = direction == BIDE__OUTPUT;
-    (*ret_stream)->no_output = direction == BIDE__INPUT;
+    (*ret_stream)->no_input = direction == BIDE_OUTPUT;
+    (*ret_stream)->no_output = direction == BIDE_INPUT;
     return 0;
 }
 
 int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream **ret_stream)
 {
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     bide_stream *stream = NULL;
     bide_loop *loop = bide__loop_running;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
@@ -110,7 +110,7 @@ int bide_stream_adopt(int fd, const struct bide_stream_opts *opts, bide_stream *
     rc = stream_new(loop, opts, &stream);
     if (rc < 0)
         return rc;
-    rc = loop->engine->ops->sock_adopt(loop->engine, fd, BIDE__ADOPT_STREAM, &sock);
+    rc = loop->engine->ops->sock_adopt(loop->engine, fd, BIDE_ADOPT_STREAM, &sock);
     if (rc < 0) {
         bide__stream_unref(stream);
         return rc;
@@ -141,7 +141,7 @@ static void stream_end(bide_stream *stream)
     bide__timer_cancel(stream->loop->timers, &stream->timer);
     if (bide__operation_pending(&stream->recv))
         bide__stream_ops(stream)->cancel(&stream->recv.op);
-    if (stream->send.state != BIDE__OP_IDLE)
+    if (stream->send.state != BIDE_OP_IDLE)
         bide__stream_ops(stream)->cancel(&stream->send);
     bide__stream_settle(stream);
 }
@@ -153,7 +153,7 @@ void bide__stream_settle(bide_stream *stream)
         return;
     }
     if (!stream->ending || !stream->sock || bide__operation_pending(&stream->recv) ||
-        stream->send.state != BIDE__OP_IDLE)
+        stream->send.state != BIDE_OP_IDLE)
         return;
     bide__stream_ops(stream)->sock_close(stream->sock);
     stream->sock = NULL;
@@ -237,7 +237,7 @@ static int discard(bide_stream *stream)
     return 0;
 }
 
-static void discard_more(struct bide__op *op)
+static void discard_more(struct bide_op *op)
 {
     bide__stream_settle(bide__container(op, bide_stream, recv.op));
 }
@@ -265,7 +265,7 @@ static void part(bide_stream *stream)
             discard_begin(stream);
         begun = true;
         rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
-        if (rc == BIDE__PENDING)
+        if (rc == BIDE_PENDING)
             return;
         if (rc < 0)
             break;
@@ -351,7 +351,7 @@ size_t bide_stream_pending(const bide_stream *stream)
     if (!stream)
         return 0;
     size_t n = bide__stream_pending(stream);
-    if (stream->send.state == BIDE__OP_IDLE)
+    if (stream->send.state == BIDE_OP_IDLE)
         return n;
     size_t skip = stream->big_size > 0 ? 0 : stream->sending_skip;
     return n - skip - stream->send.n_done;

@@ -28,7 +28,7 @@ struct bide__output {
 
 struct bide_stream {
     bide_loop *loop;
-    struct bide__sock *sock; /* NULL once closed */
+    struct bide_sock *sock; /* NULL once closed */
     unsigned refs;
     unsigned inside;
     int error;   /* why every new call fails: aborted or closed */
@@ -47,7 +47,7 @@ struct bide_stream {
     bool skipping; /* a line was over the limit: its rest is to be skipped */
 
     struct bide__flush flush;
-    struct bide__op send;
+    struct bide_op send;
     struct bide__output filling, sending;
     size_t sending_skip; /* of `sending`: was gone before */
     struct iovec sending_iov;
@@ -75,15 +75,15 @@ struct bide_stream {
 int bide__stream_opts(const struct bide_stream_opts *opts, struct bide_stream_opts *ret_opts);
 
 /* Takes the socket on success. `opts` may be NULL. */
-int bide__stream_new(bide_loop *loop, struct bide__sock *sock, const struct bide_stream_opts *opts,
+int bide__stream_new(bide_loop *loop, struct bide_sock *sock, const struct bide_stream_opts *opts,
                      bide_stream **ret_stream);
 
 /* One in a single direction for what bide/pipe.h makes streams of, still without a socket; until it
  * has one, bide__stream_unref() is the way back. */
 int bide__stream_new_plain(bide_loop *loop, const struct bide_stream_opts *opts,
-                           enum bide__direction direction, bide_stream **ret_stream);
+                           enum bide_direction direction, bide_stream **ret_stream);
 /* Its only socket, taken. */
-void bide__stream_take_sock(bide_stream *stream, struct bide__sock *sock);
+void bide__stream_take_sock(bide_stream *stream, struct bide_sock *sock);
 
 static inline void bide__stream_ref(bide_stream *stream)
 {
@@ -104,7 +104,7 @@ static inline void bide__stream_leave(bide_stream *stream)
     bide__stream_unref(stream);
 }
 
-static inline const struct bide__engine_ops *bide__stream_ops(const bide_stream *stream)
+static inline const struct bide_engine_ops *bide__stream_ops(const bide_stream *stream)
 {
     return stream->sock->engine->ops;
 }

@@ -92,7 +92,7 @@ static int output_add(bide_stream *stream, const struct iovec *pieces, int n, si
     return 0;
 }
 
-static void send_done(struct bide__op *op)
+static void send_done(struct bide_op *op)
 {
     bide_stream *stream = bide__container(op, bide_stream, send);
     int rc = op->result;
@@ -117,7 +117,7 @@ static void send_start(bide_stream *stream, size_t skip)
                                          .iov_len = sending.size - skip};
     stream->send.done = send_done;
     int rc = bide__stream_ops(stream)->send(stream->sock, &stream->send, &stream->sending_iov, 1);
-    if (rc == BIDE__PENDING)
+    if (rc == BIDE_PENDING)
         return;
     output_clear(&stream->sending);
     if (rc < 0)
@@ -127,7 +127,7 @@ static void send_start(bide_stream *stream, size_t skip)
 void bide__stream_flush(bide_stream *stream)
 {
     struct bide__output *output = &stream->filling;
-    if (output->size == 0 || stream->send.state != BIDE__OP_IDLE || stream->ending ||
+    if (output->size == 0 || stream->send.state != BIDE_OP_IDLE || stream->ending ||
         output_broken(stream) < 0)
         return;
     struct iovec iov = {.iov_base = output->data, .iov_len = output->size};
@@ -264,7 +264,7 @@ static void turn_give(bide_stream *stream)
         bide__wake(stream->writer, 0);
 }
 
-static void big_done(struct bide__op *op)
+static void big_done(struct bide_op *op)
 {
     bide_stream *stream = bide__container(op, bide_stream, send);
     struct bide__coro *coro = stream->writer;
@@ -295,7 +295,7 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     stream->n_written += size;
     stream->send.done = big_done;
     int rc = bide__stream_ops(stream)->send(stream->sock, &stream->send, copy, n);
-    if (rc == BIDE__PENDING)
+    if (rc == BIDE_PENDING)
         rc = bide__park(coro, &big_wait, stream);
     if (rc < 0 && stream->send.n_done > 0 && stream->send.n_done < size)
         tear(stream);

@@ -64,7 +64,7 @@ void bide__loop_unref(bide_loop *loop)
 
 static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
 {
-    struct bide__engine_opts engine_opts = {.seed = opts->seed};
+    struct bide_engine_opts engine_opts = {.seed = opts->seed};
     int rc = bide__engine_open(opts->engine, &engine_opts, &loop->engine);
     if (rc < 0)
         return rc;

@@ -38,7 +38,7 @@ struct bide_loop {
     struct bide__ready_queue ready;
     struct bide__coro *current; /* the task that runs; NULL while callbacks do */
     struct bide__fiber fiber;   /* the loop's own stack, while a task runs */
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     struct bide__timers *timers;
     struct bide__stack_pool *stacks;
     struct bide__list flushes;

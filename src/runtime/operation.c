@@ -1,7 +1,7 @@
 /* Waiting for an operation of the engine; see operation.h. */
 #include "runtime/operation.h"
 
-static void operation_done(struct bide__op *op)
+static void operation_done(struct bide_op *op)
 {
     struct bide__operation *operation = bide__container(op, struct bide__operation, op);
     struct bide__coro *coro = operation->coro;

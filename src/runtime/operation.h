@@ -12,7 +12,7 @@
 
 /* An operation that one task waits for. Zeroed when made. */
 struct bide__operation {
-    struct bide__op op;
+    struct bide_op op;
     struct bide__coro *coro; /* waits for it; NULL if nobody does */
     /* Called with the final completion, after the task was woken; may be NULL. */
     void (*after)(struct bide__operation *operation);
@@ -20,19 +20,19 @@ struct bide__operation {
 
 static inline bool bide__operation_pending(const struct bide__operation *operation)
 {
-    return operation->op.state != BIDE__OP_IDLE;
+    return operation->op.state != BIDE_OP_IDLE;
 }
 
 /* Before the operation is started: it will wake the current task. */
 void bide__operation_prepare(struct bide__operation *operation, struct bide__coro *coro);
 
 /*
- * `rc` is what starting it returned. Waits if that is BIDE__PENDING, and returns the result.
+ * `rc` is what starting it returned. Waits if that is BIDE_PENDING, and returns the result.
  */
 static inline int bide__operation_wait(struct bide__operation *operation, int rc,
                                        const struct bide__wait_kind *kind)
 {
-    if (rc == BIDE__PENDING)
+    if (rc == BIDE_PENDING)
         return bide__park(operation->coro, kind, operation);
     operation->coro = NULL;
     return rc;

@@ -10,7 +10,7 @@
 struct bide__signal_handler {
     struct bide__signal_handler *next;
     int signo;
-    struct bide__signal *signal;
+    struct bide_signal *signal;
     struct bide__registration *registration;
 };
 

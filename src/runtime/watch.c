@@ -14,11 +14,11 @@
 enum { SIDES = 2 };
 
 struct bide__watcher {
-    struct bide__watch *watch;
+    struct bide_watch *watch;
     struct bide__registration *sides[SIDES]; /* reader, writer */
 };
 
-static const unsigned side_events[SIDES] = {BIDE__WATCH_READ, BIDE__WATCH_WRITE};
+static const unsigned side_events[SIDES] = {BIDE_WATCH_READ, BIDE_WATCH_WRITE};
 
 static unsigned watcher_events(const struct bide__watcher *watcher)
 {

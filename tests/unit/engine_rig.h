@@ -27,12 +27,12 @@
 
 /* An operation that counts its ends. */
 struct rig_op {
-    struct bide__op op;
+    struct bide_op op;
     int n_ends;
     int result; /* of the last end */
 };
 
-static inline void rig_op_done(struct bide__op *op)
+static inline void rig_op_done(struct bide_op *op)
 {
     struct rig_op *rig = (struct rig_op *)op;
     rig->n_ends++;
@@ -44,30 +44,30 @@ static inline void rig_op_init(struct rig_op *op)
     *op = (struct rig_op){.op.done = rig_op_done, .result = 12345};
 }
 
-static inline struct bide__engine *rig_open_with(const struct bide__engine_opts *opts)
+static inline struct bide_engine *rig_open_with(const struct bide_engine_opts *opts)
 {
-    struct bide__engine *engine = NULL;
+    struct bide_engine *engine = NULL;
     CHECK_INT(bide__engine_open(NULL, opts, &engine), 0);
     return engine;
 }
 
-static inline struct bide__engine *rig_open(void)
+static inline struct bide_engine *rig_open(void)
 {
     return rig_open_with(NULL);
 }
 
-static inline void rig_close(struct bide__engine *engine)
+static inline void rig_close(struct bide_engine *engine)
 {
     engine->ops->close(engine, 10 * SECOND_NS);
 }
 
-static inline bool rig_is(const struct bide__engine *engine, const char *name)
+static inline bool rig_is(const struct bide_engine *engine, const char *name)
 {
     return strcmp(engine->ops->name, name) == 0;
 }
 
 /* One poll that must not run into its deadline unless it was woken; returns the number of calls. */
-static inline int rig_turn(struct bide__engine *engine)
+static inline int rig_turn(struct bide_engine *engine)
 {
     int64_t deadline_ns = engine->ops->now_ns(engine) + 20 * SECOND_NS;
     int n = engine->ops->poll(engine, deadline_ns);
@@ -76,22 +76,22 @@ static inline int rig_turn(struct bide__engine *engine)
     return n;
 }
 
-static inline void rig_turn_until(struct bide__engine *engine, const int *count, int target)
+static inline void rig_turn_until(struct bide_engine *engine, const int *count, int target)
 {
     while (*count < target)
         rig_turn(engine);
     CHECK_INT(*count, target);
 }
 
-static inline void rig_end(struct bide__engine *engine, struct rig_op *op)
+static inline void rig_end(struct bide_engine *engine, struct rig_op *op)
 {
     rig_turn_until(engine, &op->n_ends, op->n_ends + 1);
 }
 
 /* What a start returned, or the result after its end: for whoever does not care which. */
-static inline int rig_result(struct bide__engine *engine, struct rig_op *op, int started)
+static inline int rig_result(struct bide_engine *engine, struct rig_op *op, int started)
 {
-    if (started != BIDE__PENDING)
+    if (started != BIDE_PENDING)
         return started;
     rig_end(engine, op);
     return op->result;
@@ -127,25 +127,25 @@ static inline void rig_tcp(int fds[2])
 
 /* The engine's end, and the test's (blocking). */
 struct rig_pair {
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     int peer;
 };
 
-static inline struct rig_pair rig_adopt_pair(struct bide__engine *engine, const int fds[2])
+static inline struct rig_pair rig_adopt_pair(struct bide_engine *engine, const int fds[2])
 {
     struct rig_pair pair = {.peer = fds[1]};
-    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &pair.sock), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &pair.sock), 0);
     return pair;
 }
 
-static inline struct rig_pair rig_tcp_pair(struct bide__engine *engine)
+static inline struct rig_pair rig_tcp_pair(struct bide_engine *engine)
 {
     int fds[2];
     rig_tcp(fds);
     return rig_adopt_pair(engine, fds);
 }
 
-static inline struct rig_pair rig_unix_pair(struct bide__engine *engine)
+static inline struct rig_pair rig_unix_pair(struct bide_engine *engine)
 {
     int fds[2];
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
@@ -173,9 +173,9 @@ static inline void rig_reset(int fd)
 }
 
 /* Waits for at least one byte, the end or an error; what try_recv() answers. */
-static inline ssize_t rig_recv(struct bide__sock *sock, void *buffer, size_t size)
+static inline ssize_t rig_recv(struct bide_sock *sock, void *buffer, size_t size)
 {
-    struct bide__engine *engine = sock->engine;
+    struct bide_engine *engine = sock->engine;
     for (;;) {
         ssize_t n = engine->ops->try_recv(sock, buffer, size);
         if (n != -EAGAIN)
@@ -186,7 +186,7 @@ static inline ssize_t rig_recv(struct bide__sock *sock, void *buffer, size_t siz
     }
 }
 
-static inline void rig_recv_exactly(struct bide__sock *sock, void *buffer, size_t size)
+static inline void rig_recv_exactly(struct bide_sock *sock, void *buffer, size_t size)
 {
     for (size_t n_done = 0; n_done < size;) {
         ssize_t n = rig_recv(sock, (char *)buffer + n_done, size - n_done);
@@ -199,13 +199,13 @@ static inline void rig_recv_exactly(struct bide__sock *sock, void *buffer, size_
  * Everything that the kernel had to tell about what was done before has reached the engine: a byte
  * that was sent later, on a connection of the same kind, arrives.
  */
-static inline void rig_settle(struct bide__engine *engine)
+static inline void rig_settle(struct bide_engine *engine)
 {
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op wait;
     rig_op_init(&wait);
     for (int i = 0; i < 3; i++) {
-        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
         rig_write(pair.peer, "x", 1);
         rig_end(engine, &wait);
         char byte;
@@ -214,11 +214,11 @@ static inline void rig_settle(struct bide__engine *engine)
     rig_pair_close(&pair);
 }
 
-static inline struct bide__sock *rig_listen(struct bide__engine *engine, int family, int backlog,
-                                            struct sockaddr_storage *ret_address,
-                                            socklen_t *ret_length)
+static inline struct bide_sock *rig_listen(struct bide_engine *engine, int family, int backlog,
+                                           struct sockaddr_storage *ret_address,
+                                           socklen_t *ret_length)
 {
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     CHECK_INT(engine->ops->sock_open(engine, family, SOCK_STREAM, 0, &sock), 0);
     struct sockaddr_storage address = {.ss_family = (sa_family_t)family};
     socklen_t length = sizeof(sa_family_t); /* AF_UNIX: the kernel picks an abstract name */

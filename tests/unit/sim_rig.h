@@ -15,7 +15,7 @@
 #include "test.h"
 
 /* The signal comes once. */
-static inline void rig_raise_at(struct bide__engine *engine, int signo)
+static inline void rig_raise_at(struct bide_engine *engine, int signo)
 {
     struct bide__sim *sim = bide__sim_of(engine);
     CHECK_INT(sim ? bide__sim_signal(sim, signo) : raise(signo), 0);

@@ -13,12 +13,12 @@
 
 enum { SEEDS = 40 };
 
-static struct bide__engine *engine;
-static const struct bide__engine_ops *ops;
+static struct bide_engine *engine;
+static const struct bide_engine_ops *ops;
 
 static inline void open_seed(uint64_t seed)
 {
-    struct bide__engine_opts opts = {.seed = seed};
+    struct bide_engine_opts opts = {.seed = seed};
     CHECK_INT(bide__engine_open("sim", &opts, &engine), 0);
     ops = engine->ops;
 }
@@ -33,7 +33,7 @@ static inline void run_dry(void)
 {
     int rc;
     do
-        rc = ops->poll(engine, BIDE__NO_DEADLINE);
+        rc = ops->poll(engine, BIDE_NO_DEADLINE);
     while (rc >= 0);
     CHECK_INT(rc, -EDEADLK);
 }
@@ -66,50 +66,50 @@ static inline struct address address_of(int family, const char *host, unsigned p
     return address;
 }
 
-static inline struct bide__sock *open_sock(int family)
+static inline struct bide_sock *open_sock(int family)
 {
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     CHECK_INT(ops->sock_open(engine, family, SOCK_STREAM, 0, &sock), 0);
     CHECK_INT(sock->fd, -1);
     return sock;
 }
 
-static inline int bind_to(struct bide__sock *sock, const struct address *address)
+static inline int bind_to(struct bide_sock *sock, const struct address *address)
 {
     return ops->sock_bind(sock, (const struct sockaddr *)&address->bytes, address->length);
 }
 
-static inline struct address name_of(struct bide__sock *sock, bool peer)
+static inline struct address name_of(struct bide_sock *sock, bool peer)
 {
     struct address address = {.length = sizeof address.bytes};
     CHECK_INT(ops->sock_name(sock, peer, (struct sockaddr *)&address.bytes, &address.length), 0);
     return address;
 }
 
-static inline unsigned port_of(struct bide__sock *sock)
+static inline unsigned port_of(struct bide_sock *sock)
 {
     struct address address = name_of(sock, false);
     return ntohs(((struct sockaddr_in *)&address.bytes)->sin_port);
 }
 
-static inline int begin(struct bide__sock *sock, struct rig_op *op, const struct address *address)
+static inline int begin(struct bide_sock *sock, struct rig_op *op, const struct address *address)
 {
     rig_op_init(op);
     return ops->connect(sock, &op->op, (const struct sockaddr *)&address->bytes, address->length);
 }
 
-static inline int connect_to(struct bide__sock *sock, const struct address *address)
+static inline int connect_to(struct bide_sock *sock, const struct address *address)
 {
     struct rig_op op;
     int rc = begin(sock, &op, address);
-    while (rc == BIDE__PENDING && op.n_ends == 0)
-        CHECK(ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
-    return rc == BIDE__PENDING ? op.result : rc;
+    while (rc == BIDE_PENDING && op.n_ends == 0)
+        CHECK(ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
+    return rc == BIDE_PENDING ? op.result : rc;
 }
 
-static inline struct bide__sock *accept_from(struct bide__sock *listener)
+static inline struct bide_sock *accept_from(struct bide_sock *listener)
 {
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     struct rig_op op;
     rig_op_init(&op);
     CHECK_INT(rig_result(engine, &op, ops->accept_wait(listener, &op.op)), 0);
@@ -118,15 +118,15 @@ static inline struct bide__sock *accept_from(struct bide__sock *listener)
 }
 
 struct pair {
-    struct bide__sock *client;
-    struct bide__sock *server;
+    struct bide_sock *client;
+    struct bide_sock *server;
 };
 
 static inline struct pair connect_pair(int family)
 {
     struct sockaddr_storage name;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, family, 1, &name, &length);
+    struct bide_sock *listener = rig_listen(engine, family, 1, &name, &length);
     struct address address = {.bytes = name, .length = length};
     struct pair pair = {.client = open_sock(family)};
     CHECK_INT(connect_to(pair.client, &address), 0);
@@ -143,20 +143,20 @@ static inline void close_pair(struct pair *pair)
         ops->sock_close(pair->server);
 }
 
-static inline ssize_t send_text(struct bide__sock *sock, const char *text)
+static inline ssize_t send_text(struct bide_sock *sock, const char *text)
 {
     struct iovec iov = {(char *)(uintptr_t)text, strlen(text)};
     return ops->try_send(sock, &iov, 1);
 }
 
-static inline void check_recv(struct bide__sock *sock, const char *text)
+static inline void check_recv(struct bide_sock *sock, const char *text)
 {
     char got[64] = "";
     rig_recv_exactly(sock, got, strlen(text));
     CHECK_STR(got, text);
 }
 
-static inline ssize_t recv_one(struct bide__sock *sock)
+static inline ssize_t recv_one(struct bide_sock *sock)
 {
     char byte;
     return ops->try_recv(sock, &byte, 1);
@@ -164,7 +164,7 @@ static inline ssize_t recv_one(struct bide__sock *sock)
 
 static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
 
-static inline void check_reset(struct bide__sock *sock, bool send_first)
+static inline void check_reset(struct bide_sock *sock, bool send_first)
 {
     if (send_first) {
         CHECK_INT(send_text(sock, "x"), -ECONNRESET);

@@ -12,17 +12,17 @@
 
 /* What the scenario holds; everything that is there is given back by life_end(). */
 struct life {
-    struct bide__engine *engine;
-    struct bide__sock *listener;
-    struct bide__sock *client;
-    struct bide__sock *server;
-    struct bide__watch *watch;
-    struct bide__signal *signal;
+    struct bide_engine *engine;
+    struct bide_sock *listener;
+    struct bide_sock *client;
+    struct bide_sock *server;
+    struct bide_watch *watch;
+    struct bide_signal *signal;
     struct rig_op ops[4];
     int n_watch_calls;
     int n_signal_calls;
     int n_job_ends;
-    struct bide__job job;
+    struct bide_job job;
     char text[5];
     struct iovec iov[2];
     int pipe[2]; /* the test's own */
@@ -41,12 +41,12 @@ static void count(void *data)
     ++*(int *)data;
 }
 
-static void job_run(struct bide__job *job)
+static void job_run(struct bide_job *job)
 {
     (void)job;
 }
 
-static void job_end(struct bide__job *job)
+static void job_end(struct bide_job *job)
 {
     (void)job;
     life->n_job_ends++;
@@ -69,7 +69,7 @@ static int turn_until(const int *count_at)
 
 static int finish(struct rig_op *op, int started)
 {
-    if (started != BIDE__PENDING)
+    if (started != BIDE_PENDING)
         return started;
     int rc = turn_until(&op->n_ends);
     return rc < 0 ? rc : op->result;
@@ -77,7 +77,7 @@ static int finish(struct rig_op *op, int started)
 
 static int establish(void)
 {
-    const struct bide__engine_ops *ops = life->engine->ops;
+    const struct bide_engine_ops *ops = life->engine->ops;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     int rc = ops->sock_open(life->engine, AF_INET, SOCK_STREAM, 0, &life->listener);
@@ -104,7 +104,7 @@ static int establish(void)
 
 static int talk(void)
 {
-    const struct bide__engine_ops *ops = life->engine->ops;
+    const struct bide_engine_ops *ops = life->engine->ops;
     struct rig_op *sending = &life->ops[2];
     struct rig_op *receiving = &life->ops[3];
     int receive_started = ops->recv_wait(life->server, &receiving->op);
@@ -133,8 +133,8 @@ static int talk(void)
 
 static int look_around(void)
 {
-    const struct bide__engine_ops *ops = life->engine->ops;
-    int rc = ops->watch_open(life->engine, life->pipe[0], BIDE__WATCH_READ, count_ready,
+    const struct bide_engine_ops *ops = life->engine->ops;
+    int rc = ops->watch_open(life->engine, life->pipe[0], BIDE_WATCH_READ, count_ready,
                              &life->n_watch_calls, &life->watch);
     if (rc == 0)
         rc = turn_until(&life->n_watch_calls);
@@ -147,7 +147,7 @@ static int look_around(void)
     rig_raise_at(life->engine, SIGUSR1);
     rc = turn_until(&life->n_signal_calls);
     if (rc == 0)
-        rc = ops->job_submit(life->engine, &life->job, BIDE__LANE_FILE);
+        rc = ops->job_submit(life->engine, &life->job, BIDE_LANE_FILE);
     return rc == 0 ? turn_until(&life->n_job_ends) : rc;
 }
 
@@ -155,17 +155,17 @@ static void life_end(void)
 {
     if (!life->engine)
         return;
-    const struct bide__engine_ops *ops = life->engine->ops;
+    const struct bide_engine_ops *ops = life->engine->ops;
     for (int i = 0; i < 4; i++) {
         ops->cancel(&life->ops[i].op);
-        while (life->ops[i].op.state != BIDE__OP_IDLE)
+        while (life->ops[i].op.state != BIDE_OP_IDLE)
             CHECK(ops->poll(life->engine, soon()) >= 0);
     }
     if (life->watch)
         ops->watch_close(life->watch);
     if (life->signal)
         ops->signal_close(life->signal);
-    struct bide__sock *socks[] = {life->server, life->client, life->listener};
+    struct bide_sock *socks[] = {life->server, life->client, life->listener};
     for (int i = 0; i < 3; i++) {
         if (socks[i])
             ops->sock_close(socks[i]);
@@ -242,15 +242,15 @@ BIDE_TEST(each_system_call_may_be_interrupted)
 BIDE_TEST(the_other_calls_may_fail_too)
 {
     rig_needs_kernel();
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     rig_tcp(fds);
     int n_fds = rig_count_fds();
     for (unsigned long n = 1;; n++) {
         for (int kind = 0; kind < 2; kind++) {
-            struct bide__sock *sock = NULL;
+            struct bide_sock *sock = NULL;
             fault_arm(kind ? FAULT_SYSTEM : FAULT_ALLOCATION, n, ENOMEM);
-            int rc = engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_STREAM, &sock);
+            int rc = engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_STREAM, &sock);
             bool failed = fault_disarm();
             CHECK_INT(rig_count_fds(), n_fds);
             CHECK(rc == 0 || (failed && rc == -ENOMEM));
@@ -271,7 +271,7 @@ adopted:;
     fault_arm(FAULT_SYSTEM, 1, EINTR);
     CHECK_INT(engine->ops->entropy(engine, bytes, sizeof(bytes)), 0);
     CHECK(fault_disarm());
-    struct bide__lookup lookup = {.job = {.done = job_end, .drop = job_end}, .host = "127.0.0.1"};
+    struct bide_lookup lookup = {.job = {.done = job_end, .drop = job_end}, .host = "127.0.0.1"};
     fault_arm(FAULT_SYSTEM, 1, EAGAIN);
     CHECK_INT(engine->ops->lookup(engine, &lookup), -EAGAIN);
     CHECK(fault_disarm());
@@ -288,19 +288,19 @@ BIDE_TEST(rebuilding_the_watches_may_fail_and_is_made_up_for)
 {
     bool failed = true;
     for (unsigned long n = 1; failed; n++) {
-        struct bide__engine *engine = rig_open();
+        struct bide_engine *engine = rig_open();
         int stray[2];
         int other[2];
         CHECK_INT(pipe2(stray, O_CLOEXEC), 0);
         CHECK_INT(pipe2(other, O_CLOEXEC), 0);
         int n_stray_calls = 0;
         int n_other_calls = 0;
-        struct bide__watch *stray_watch;
-        struct bide__watch *other_watch;
-        CHECK_INT(engine->ops->watch_open(engine, stray[0], BIDE__WATCH_READ, count_ready,
+        struct bide_watch *stray_watch;
+        struct bide_watch *other_watch;
+        CHECK_INT(engine->ops->watch_open(engine, stray[0], BIDE_WATCH_READ, count_ready,
                                           &n_stray_calls, &stray_watch),
                   0);
-        CHECK_INT(engine->ops->watch_open(engine, other[0], BIDE__WATCH_READ, count_ready,
+        CHECK_INT(engine->ops->watch_open(engine, other[0], BIDE_WATCH_READ, count_ready,
                                           &n_other_calls, &other_watch),
                   0);
         int alive = dup(stray[0]);
@@ -332,16 +332,16 @@ BIDE_TEST(rebuilding_the_watches_may_fail_and_is_made_up_for)
 /* The peer's calls are of those that fault.h does not know, so that they are not counted. */
 static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op *sending)
 {
-    struct bide__engine *engine = pair->sock->engine;
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = pair->sock->engine;
+    const struct bide_engine_ops *ops = engine->ops;
     char data[64];
     memset(data, 'x', sizeof(data));
     CHECK_INT(sendto(pair->peer, data, sizeof(data), 0, NULL, 0), sizeof(data));
     int before = receiving->n_ends;
     int rc = ops->recv_wait(pair->sock, &receiving->op);
-    if (rc == BIDE__PENDING) {
+    if (rc == BIDE_PENDING) {
         while (receiving->n_ends == before)
-            CHECK(ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+            CHECK(ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
         rc = receiving->result;
     }
     CHECK_INT(rc, 0);
@@ -350,9 +350,9 @@ static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op 
     struct iovec iov = {got, sizeof(data)};
     before = sending->n_ends;
     rc = ops->send(pair->sock, &sending->op, &iov, 1);
-    if (rc == BIDE__PENDING) {
+    if (rc == BIDE_PENDING) {
         while (sending->n_ends == before)
-            CHECK(ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+            CHECK(ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
         rc = sending->result;
     }
     CHECK_INT(rc, 0);
@@ -364,7 +364,7 @@ enum { WARM_UP = 10, ROUNDS = 1000 };
 BIDE_TEST(a_warm_connection_needs_no_allocation)
 {
     rig_needs_kernel();
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op receiving;
     struct rig_op sending;
@@ -383,7 +383,7 @@ BIDE_TEST(a_warm_connection_needs_no_allocation)
 BIDE_TEST(a_request_costs_one_wait_one_receive_and_one_send)
 {
     rig_needs_kernel();
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     unsigned long n_calls_max = rig_is(engine, "epoll") ? 3 : 2;
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op receiving;
@@ -400,21 +400,21 @@ BIDE_TEST(a_request_costs_one_wait_one_receive_and_one_send)
     rig_close(engine);
 }
 
-static void accept_and_close(struct bide__sock *listener, const struct sockaddr_storage *address,
+static void accept_and_close(struct bide_sock *listener, const struct sockaddr_storage *address,
                              socklen_t length)
 {
-    struct bide__engine *engine = listener->engine;
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = listener->engine;
+    const struct bide_engine_ops *ops = engine->ops;
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(client, (const struct sockaddr *)address, length), 0);
     struct rig_op wait;
     rig_op_init(&wait);
     int rc = ops->accept_wait(listener, &wait.op);
-    while (rc == BIDE__PENDING && wait.n_ends == 0)
-        CHECK(ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
-    struct bide__sock *sock;
+    while (rc == BIDE_PENDING && wait.n_ends == 0)
+        CHECK(ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
+    struct bide_sock *sock;
     CHECK_INT(ops->try_accept(listener, &sock), 0);
-    struct bide__sock *none;
+    struct bide_sock *none;
     CHECK_INT(ops->try_accept(listener, &none), -EAGAIN);
     ops->sock_close(sock);
     close(client);
@@ -423,10 +423,10 @@ static void accept_and_close(struct bide__sock *listener, const struct sockaddr_
 BIDE_TEST(a_warm_listener_needs_no_allocation)
 {
     rig_needs_kernel();
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 8, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 8, &address, &length);
     for (int i = 0; i < WARM_UP; i++)
         accept_and_close(listener, &address, length);
     if (!BIDE__ASAN) /* which gets a socket's memory back at once */

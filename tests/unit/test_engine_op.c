@@ -12,10 +12,10 @@ static size_t large = 30 * 1000 * 1000;
 
 /* One pending operation of a kind, and what makes it complete. */
 struct stage {
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     enum kind kind;
     struct rig_op op;
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     int peer;  /* the other end, or for CONNECT the full listener */
     int other; /* for CONNECT: what fills the listener */
     char *data;
@@ -27,7 +27,7 @@ struct stage {
 /* A listener whose queue is full: further connections stay undecided. */
 static void stage_connect(struct stage *stage)
 {
-    const struct bide__engine_ops *ops = stage->engine->ops;
+    const struct bide_engine_ops *ops = stage->engine->ops;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     stage->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -41,7 +41,7 @@ static void stage_connect(struct stage *stage)
     CHECK_INT(ops->sock_open(stage->engine, AF_INET, SOCK_STREAM, 0, &stage->sock), 0);
 }
 
-static void stage_init(struct stage *stage, struct bide__engine *engine, enum kind kind)
+static void stage_init(struct stage *stage, struct bide_engine *engine, enum kind kind)
 {
     *stage = (struct stage){.engine = engine, .kind = kind, .peer = -1, .other = -1};
     rig_op_init(&stage->op);
@@ -62,8 +62,8 @@ static void stage_init(struct stage *stage, struct bide__engine *engine, enum ki
 
 static void stage_start(struct stage *stage)
 {
-    const struct bide__engine_ops *ops = stage->engine->ops;
-    struct bide__op *op = &stage->op.op;
+    const struct bide_engine_ops *ops = stage->engine->ops;
+    struct bide_op *op = &stage->op.op;
     int rc = 0;
     switch (stage->kind) {
     case RECV_WAIT:
@@ -82,7 +82,7 @@ static void stage_start(struct stage *stage)
     case KINDS:
         FAIL("no such kind");
     }
-    CHECK_INT(rc, BIDE__PENDING);
+    CHECK_INT(rc, BIDE_PENDING);
 }
 
 /* Does in the kernel what lets the operation complete; the engine has not looked yet. */
@@ -130,7 +130,7 @@ static void stage_fini(struct stage *stage)
 static void check_over(struct stage *stage)
 {
     CHECK_INT(stage->op.n_ends, 1);
-    CHECK_INT(stage->op.op.state, BIDE__OP_IDLE);
+    CHECK_INT(stage->op.op.state, BIDE_OP_IDLE);
     stage->engine->ops->cancel(&stage->op.op);
     rig_settle(stage->engine);
     CHECK_INT(stage->op.n_ends, 1);
@@ -139,7 +139,7 @@ static void check_over(struct stage *stage)
 static void for_each_kind(void (*body)(struct stage *stage))
 {
     for (enum kind kind = 0; kind < KINDS; kind++) {
-        struct bide__engine *engine = rig_open();
+        struct bide_engine *engine = rig_open();
         struct stage stage;
         stage_init(&stage, engine, kind);
         body(&stage);
@@ -248,11 +248,11 @@ BIDE_TEST(a_socket_is_closed_right_after_a_cancelled_operation)
 /* The owner's memory goes with the end: poisoned for the sanitizers, and full of rubbish. */
 struct closing_op {
     struct rig_op rig;
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     int *n_ends;
 };
 
-static void close_and_free(struct bide__op *op)
+static void close_and_free(struct bide_op *op)
 {
     struct closing_op *closing = (struct closing_op *)op;
     closing->sock->engine->ops->sock_close(closing->sock);
@@ -263,7 +263,7 @@ static void close_and_free(struct bide__op *op)
 
 BIDE_TEST(done_may_close_the_socket_and_free_the_operation)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     enum { N = 100 };
     int peers[N];
     int n_ends = 0;
@@ -276,7 +276,7 @@ BIDE_TEST(done_may_close_the_socket_and_free_the_operation)
         op->rig.op.done = close_and_free;
         op->sock = pair.sock;
         op->n_ends = &n_ends;
-        CHECK_INT(engine->ops->recv_wait(pair.sock, &op->rig.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &op->rig.op), BIDE_PENDING);
         if (i % 3 == 0)
             engine->ops->cancel(&op->rig.op);
     }
@@ -296,7 +296,7 @@ struct rival_op {
     struct rival_op *other;
 };
 
-static void cancel_other(struct bide__op *op)
+static void cancel_other(struct bide_op *op)
 {
     struct rival_op *rival = (struct rival_op *)op;
     rig_op_done(op);
@@ -305,7 +305,7 @@ static void cancel_other(struct bide__op *op)
 
 BIDE_TEST(done_may_cancel_another_operation_of_the_same_batch)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_tcp_pair(engine)};
     struct rival_op ops[2];
     for (int i = 0; i < 2; i++) {
@@ -315,7 +315,7 @@ BIDE_TEST(done_may_cancel_another_operation_of_the_same_batch)
     }
     for (int round = 1; round <= 50; round++) {
         for (int i = 0; i < 2; i++)
-            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].rig.op), BIDE__PENDING);
+            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].rig.op), BIDE_PENDING);
         for (int i = 0; i < 2; i++)
             rig_write(pairs[i].peer, "x", 1);
         for (int i = 0; i < 2; i++) {
@@ -338,12 +338,12 @@ BIDE_TEST(done_may_cancel_another_operation_of_the_same_batch)
 
 BIDE_TEST(an_idle_operation_is_not_cancelled)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     rig_op_init(&op);
     engine->ops->cancel(&op.op); /* never started */
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE_PENDING);
     rig_settle(engine);
     CHECK_INT(op.n_ends, 0);
     rig_write(pair.peer, "x", 1);
@@ -356,8 +356,8 @@ BIDE_TEST(an_idle_operation_is_not_cancelled)
 /* Far more cancels than the queue of the engine holds, all in one turn. */
 BIDE_TEST_SECONDS(ten_thousand_cancels_with_a_tiny_queue, 60)
 {
-    struct bide__engine_opts opts = {.queue_entries = 4};
-    struct bide__engine *engine = rig_open_with(&opts);
+    struct bide_engine_opts opts = {.queue_entries = 4};
+    struct bide_engine *engine = rig_open_with(&opts);
     enum { N = 1000, ROUNDS = 10 };
     static struct rig_pair pairs[N];
     static struct rig_op ops[N];
@@ -367,7 +367,7 @@ BIDE_TEST_SECONDS(ten_thousand_cancels_with_a_tiny_queue, 60)
     }
     for (int round = 1; round <= ROUNDS; round++) {
         for (int i = 0; i < N; i++)
-            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE__PENDING);
+            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE_PENDING);
         if (round % 2 == 0) /* the kernel has them all */
             rig_settle(engine);
         for (int i = 0; i < N; i++)
@@ -396,7 +396,7 @@ struct hopping_op {
     int n_wrong;
 };
 
-static void count_hop(struct bide__op *op)
+static void count_hop(struct bide_op *op)
 {
     struct hopping_op *hopping = (struct hopping_op *)op;
     rig_op_done(op);
@@ -406,22 +406,22 @@ static void count_hop(struct bide__op *op)
 
 BIDE_TEST_SECONDS(a_cancel_never_reaches_the_next_operation_in_the_same_memory, 60)
 {
-    struct bide__engine_opts opts = {.queue_entries = 8};
-    struct bide__engine *engine = rig_open_with(&opts);
+    struct bide_engine_opts opts = {.queue_entries = 8};
+    struct bide_engine *engine = rig_open_with(&opts);
     struct hopping_op op = {.pairs = {rig_unix_pair(engine), rig_unix_pair(engine)}};
     rig_op_init(&op.rig);
     op.rig.op.done = count_hop;
     int n_rounds = test_slowness() > 1 ? 5000 : 70000;
     for (int i = 0; i < n_rounds; i++) {
-        struct bide__sock *first = op.pairs[i % 2].sock;
+        struct bide_sock *first = op.pairs[i % 2].sock;
         struct rig_pair *second = &op.pairs[(i + 1) % 2];
         int n_before = op.rig.n_ends;
-        CHECK_INT(engine->ops->recv_wait(first, &op.rig.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(first, &op.rig.op), BIDE_PENDING);
         if (i % 4 == 3)
             CHECK(engine->ops->poll(engine, 0) >= 0);
         engine->ops->cancel(&op.rig.op);
         rig_turn_until(engine, &op.rig.n_ends, n_before + 1);
-        CHECK_INT(engine->ops->recv_wait(second->sock, &op.rig.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(second->sock, &op.rig.op), BIDE_PENDING);
         rig_write(second->peer, "x", 1);
         rig_turn_until(engine, &op.rig.n_ends, n_before + 2);
         char byte;
@@ -437,9 +437,9 @@ BIDE_TEST_SECONDS(a_cancel_never_reaches_the_next_operation_in_the_same_memory, 
 BIDE_TEST(cancelled_waits_lose_no_data)
 {
     uint64_t random = test_seed();
-    struct bide__engine_opts opts = {.queue_entries = 8};
-    struct bide__engine *engine = rig_open_with(&opts);
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine_opts opts = {.queue_entries = 8};
+    struct bide_engine *engine = rig_open_with(&opts);
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     rig_op_init(&op);
@@ -458,7 +458,7 @@ BIDE_TEST(cancelled_waits_lose_no_data)
         }
         int n_before = op.n_ends;
         int rc = ops->recv_wait(pair.sock, &op.op);
-        if (rc == BIDE__PENDING) {
+        if (rc == BIDE_PENDING) {
             if (dice % 5 == 0)
                 CHECK(ops->poll(engine, 0) >= 0);
             if (dice % 2 == 0)
@@ -492,7 +492,7 @@ BIDE_TEST(cancelled_waits_lose_no_data)
 /* A send that is cancelled in the middle has sent exactly what it says. */
 enum { FIT = 16 * 1024 };
 
-static void recv_fit(struct bide__engine *engine, struct bide__sock *sock, size_t size)
+static void recv_fit(struct bide_engine *engine, struct bide_sock *sock, size_t size)
 {
     static char got[FIT];
     for (size_t n = 0; n < size;) {
@@ -513,7 +513,7 @@ static void recv_fit(struct bide__engine *engine, struct bide__sock *sock, size_
 BIDE_TEST(messages_of_just_the_buffer_s_size)
 {
     static char data[2 * FIT];
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     memset(data, 'x', sizeof(data));
     for (int i = 0; i < 40; i++) {
@@ -531,14 +531,14 @@ BIDE_TEST(messages_of_just_the_buffer_s_size)
 
 BIDE_TEST(a_cancelled_send_says_how_far_it_came)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     char *data = calloc(1, large);
     CHECK(data);
     struct rig_op op;
     rig_op_init(&op);
     struct iovec iov = {data, large};
-    CHECK_INT(engine->ops->send(pair.sock, &op.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(engine->ops->send(pair.sock, &op.op, &iov, 1), BIDE_PENDING);
     CHECK(engine->ops->poll(engine, 0) >= 0);
     static char got[65536];
     size_t n_got = 0;
@@ -563,7 +563,7 @@ BIDE_TEST(a_cancelled_send_says_how_far_it_came)
 
 BIDE_TEST(a_receive_and_a_send_are_pending_at_once)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     char *data = calloc(1, large);
     CHECK(data);
@@ -572,15 +572,15 @@ BIDE_TEST(a_receive_and_a_send_are_pending_at_once)
     rig_op_init(&sending);
     rig_op_init(&receiving);
     struct iovec iov = {data, large};
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE__PENDING);
-    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE_PENDING);
+    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE_PENDING);
     rig_write(pair.peer, "x", 1);
     rig_end(engine, &receiving);
     CHECK_INT(receiving.result, 0);
     CHECK_INT(sending.n_ends, 0);
     char byte;
     rig_recv_exactly(pair.sock, &byte, 1);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE_PENDING);
     engine->ops->cancel(&sending.op);
     rig_end(engine, &sending);
     CHECK_INT(sending.result, -ECANCELED);
@@ -597,20 +597,20 @@ BIDE_TEST(a_receive_and_a_send_are_pending_at_once)
  */
 BIDE_TEST(one_poll_hands_out_a_bounded_batch)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     enum { N = 3000 };
     static struct rig_pair pairs[N];
     static struct rig_op ops[N];
     for (int i = 0; i < N; i++) {
         pairs[i] = rig_unix_pair(engine);
         rig_op_init(&ops[i]);
-        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE_PENDING);
     }
     for (int i = 0; i < N; i++)
         engine->ops->cancel(&ops[i].op);
     int n_calls = 0;
     while (n_calls < N) {
-        int n = engine->ops->poll(engine, BIDE__NO_DEADLINE);
+        int n = engine->ops->poll(engine, BIDE_NO_DEADLINE);
         CHECK_RANGE(n, 0, 2000);
         n_calls += n;
     }

@@ -39,7 +39,7 @@ static void forbid(int number, int error)
 
 static void check_open(const char *name, const char *expected)
 {
-    struct bide__engine *engine = NULL;
+    struct bide_engine *engine = NULL;
     CHECK_INT(bide__engine_open(name, NULL, &engine), 0);
     CHECK_STR(engine->ops->name, expected);
     rig_close(engine);
@@ -47,7 +47,7 @@ static void check_open(const char *name, const char *expected)
 
 static int refusal(const char *name)
 {
-    struct bide__engine *engine = NULL;
+    struct bide_engine *engine = NULL;
     int rc = bide__engine_open(name, NULL, &engine);
     CHECK(rc < 0);
     CHECK_PTR(engine, NULL);
@@ -84,7 +84,7 @@ BIDE_TEST(the_environment_names_an_engine)
 BIDE_TEST(there_is_always_a_default)
 {
     unsetenv("BIDE_ENGINE");
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     CHECK(rig_is(engine, "epoll") || rig_is(engine, "uring"));
     rig_close(engine);
     setenv("BIDE_ENGINE", "", 1);
@@ -124,7 +124,7 @@ enum {
 
 static void need_uring(void)
 {
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     unsetenv("BIDE_ENGINE");
     if (bide__engine_open("uring", NULL, &engine) < 0)
         SKIP("no io_uring here");
@@ -180,7 +180,7 @@ BIDE_TEST(a_ring_that_lacks_a_feature_is_replaced_by_epoll)
 
 static void keep_deadlines(void)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     for (int64_t wait_ns = 1; wait_ns <= 10000000; wait_ns *= 10) {
         int64_t deadline_ns = engine->ops->now_ns(engine) + wait_ns;
         CHECK_INT(engine->ops->poll(engine, deadline_ns), 0);
@@ -210,18 +210,18 @@ static void count(void *data)
 
 static void count_ready(void *data, unsigned events)
 {
-    CHECK_INT(events, BIDE__WATCH_READ);
+    CHECK_INT(events, BIDE_WATCH_READ);
     ++*(int *)data;
 }
 
-static void run_nothing(struct bide__job *job)
+static void run_nothing(struct bide_job *job)
 {
     (void)job;
 }
 
 static int n_jobs_done;
 
-static void job_done(struct bide__job *job)
+static void job_done(struct bide_job *job)
 {
     (void)job;
     n_jobs_done++;
@@ -232,22 +232,22 @@ BIDE_TEST(a_forked_child_forgets_and_the_parent_goes_on)
 {
     rig_needs_kernel();
     int n_fds = rig_count_fds();
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     int n_ready = 0;
     int n_signals = 0;
-    struct bide__watch *watch;
-    struct bide__signal *signal;
-    struct bide__job job = {.run = run_nothing, .done = job_done, .drop = job_done};
+    struct bide_watch *watch;
+    struct bide_signal *signal;
+    struct bide_job job = {.run = run_nothing, .done = job_done, .drop = job_done};
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(ops->watch_open(engine, fds[0], BIDE__WATCH_READ, count_ready, &n_ready, &watch), 0);
+    CHECK_INT(ops->watch_open(engine, fds[0], BIDE_WATCH_READ, count_ready, &n_ready, &watch), 0);
     CHECK_INT(ops->signal_open(engine, SIGUSR1, count, &n_signals, &signal), 0);
-    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
-    CHECK_INT(ops->job_submit(engine, &job, BIDE__LANE_USER), 0);
+    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
+    CHECK_INT(ops->job_submit(engine, &job, BIDE_LANE_USER), 0);
     rig_settle(engine);
 
     pid_t child = fork();
@@ -258,7 +258,7 @@ BIDE_TEST(a_forked_child_forgets_and_the_parent_goes_on)
         struct sigaction action;
         CHECK_INT(sigaction(SIGUSR1, NULL, &action), 0);
         CHECK(action.sa_handler == SIG_DFL);
-        struct bide__engine *own = rig_open();
+        struct bide_engine *own = rig_open();
         rig_settle(own);
         rig_close(own);
         _exit(0);
@@ -279,10 +279,10 @@ BIDE_TEST(a_forked_child_forgets_and_the_parent_goes_on)
     ops->signal_close(signal);
     while (n_jobs_done == 0)
         rig_turn(engine);
-    CHECK_INT(ops->job_submit(engine, &job, BIDE__LANE_USER), 0);
+    CHECK_INT(ops->job_submit(engine, &job, BIDE_LANE_USER), 0);
     rig_turn_until(engine, &n_jobs_done, 2);
     ops->wake(engine);
-    CHECK_INT(ops->poll(engine, BIDE__NO_DEADLINE), 0);
+    CHECK_INT(ops->poll(engine, BIDE_NO_DEADLINE), 0);
     rig_pair_close(&pair);
     close(fds[0]);
     close(fds[1]);
@@ -291,10 +291,10 @@ BIDE_TEST(a_forked_child_forgets_and_the_parent_goes_on)
 }
 
 /* A connection that the engine accepted, and so knows to be its own. */
-static struct rig_pair accept_pair(struct bide__sock *listener,
+static struct rig_pair accept_pair(struct bide_sock *listener,
                                    const struct sockaddr_storage *address, socklen_t length)
 {
-    struct bide__engine *engine = listener->engine;
+    struct bide_engine *engine = listener->engine;
     struct rig_pair pair = {.peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     CHECK_INT(connect(pair.peer, (const struct sockaddr *)address, length), 0);
     struct rig_op wait;
@@ -312,10 +312,10 @@ static struct rig_pair accept_pair(struct bide__sock *listener,
 BIDE_TEST(a_child_that_holds_descriptors_brings_no_events_back)
 {
     rig_needs_kernel();
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
     int hold[2];
     CHECK_INT(pipe2(hold, O_CLOEXEC), 0);
     enum { N = 10 };
@@ -324,7 +324,7 @@ BIDE_TEST(a_child_that_holds_descriptors_brings_no_events_back)
     for (int i = 0; i < N; i++) {
         pairs[i] = accept_pair(listener, &address, length);
         rig_op_init(&waits[i]);
-        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &waits[i].op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &waits[i].op), BIDE_PENDING);
     }
     rig_settle(engine);
     pid_t child = fork();
@@ -344,7 +344,7 @@ BIDE_TEST(a_child_that_holds_descriptors_brings_no_events_back)
     for (int i = 0; i < N; i++) { /* memory, slots and perhaps numbers are used again */
         pairs[i] = accept_pair(listener, &address, length);
         rig_op_init(&waits[i]);
-        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &waits[i].op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &waits[i].op), BIDE_PENDING);
     }
     for (int i = 0; i < N; i++)
         CHECK_INT(send(peers[i], "x", 1, MSG_NOSIGNAL), 1);

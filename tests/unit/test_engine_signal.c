@@ -16,10 +16,10 @@ static void count(void *data)
 
 BIDE_TEST(two_signals_give_two_calls_from_poll)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     int n = 0;
-    struct bide__signal *signal;
+    struct bide_signal *signal;
     CHECK_INT(ops->signal_open(engine, SIGUSR1, count, &n, &signal), 0);
     CHECK_INT(raise(SIGUSR1), 0);
     CHECK_INT(raise(SIGUSR1), 0);
@@ -33,11 +33,11 @@ BIDE_TEST(two_signals_give_two_calls_from_poll)
 
 BIDE_TEST(each_signal_has_its_own_count)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     static const int numbers[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGUSR2, SIGWINCH};
     enum { N = sizeof(numbers) / sizeof(numbers[0]) };
     int counts[N] = {0};
-    struct bide__signal *signals[N];
+    struct bide_signal *signals[N];
     for (int i = 0; i < N; i++)
         CHECK_INT(engine->ops->signal_open(engine, numbers[i], count, &counts[i], &signals[i]), 0);
     for (int i = 0; i < N; i++) {
@@ -57,11 +57,11 @@ BIDE_TEST(each_signal_has_its_own_count)
 
 BIDE_TEST(a_signal_has_one_owner_at_a_time)
 {
-    struct bide__engine *first = rig_open();
-    struct bide__engine *second = rig_open();
+    struct bide_engine *first = rig_open();
+    struct bide_engine *second = rig_open();
     int n[2] = {0};
-    struct bide__signal *signal;
-    struct bide__signal *other = NULL;
+    struct bide_signal *signal;
+    struct bide_signal *other = NULL;
     CHECK_INT(first->ops->signal_open(first, SIGUSR1, count, &n[0], &signal), 0);
     CHECK_INT(second->ops->signal_open(second, SIGUSR1, count, &n[1], &other), -EBUSY);
     CHECK_PTR(other, NULL);
@@ -92,9 +92,9 @@ BIDE_TEST(the_former_action_is_back_afterwards)
 {
     struct sigaction former = {.sa_handler = former_handler, .sa_flags = SA_NODEFER};
     CHECK_INT(sigaction(SIGUSR1, &former, NULL), 0);
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int n = 0;
-    struct bide__signal *signal;
+    struct bide_signal *signal;
     CHECK_INT(engine->ops->signal_open(engine, SIGUSR1, count, &n, &signal), 0);
     struct sigaction now;
     CHECK_INT(sigaction(SIGUSR1, NULL, &now), 0);
@@ -114,11 +114,11 @@ BIDE_TEST(the_former_action_is_back_afterwards)
 
 BIDE_TEST(what_cannot_be_caught_is_refused)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     static const int numbers[] = {0,       -1,     65,     1000,   SIGKILL, SIGSTOP,
                                   SIGSEGV, SIGBUS, SIGFPE, SIGILL, 32 /* the C library's */};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct bide__signal *signal = NULL;
+        struct bide_signal *signal = NULL;
         for (int twice = 0; twice < 2; twice++) /* a refusal owns nothing */
             CHECK_INT(engine->ops->signal_open(engine, numbers[i], count, NULL, &signal), -EINVAL);
         CHECK_PTR(signal, NULL);
@@ -134,9 +134,9 @@ static void *raise_at(void *argument)
 
 BIDE_TEST(a_sleeping_loop_is_woken)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int n = 0;
-    struct bide__signal *signal;
+    struct bide_signal *signal;
     CHECK_INT(engine->ops->signal_open(engine, SIGUSR1, count, &n, &signal), 0);
     for (int i = 1; i <= 100; i++) {
         pthread_t self = pthread_self();
@@ -151,8 +151,8 @@ BIDE_TEST(a_sleeping_loop_is_woken)
 
 /* Gives up another signal of the same batch, and itself. */
 struct closer {
-    struct bide__engine *engine;
-    struct bide__signal *signals[2];
+    struct bide_engine *engine;
+    struct bide_signal *signals[2];
     int n_calls;
 };
 
@@ -166,7 +166,7 @@ static void close_both(void *data)
 
 BIDE_TEST(a_callback_may_give_signals_up)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct closer closer = {.engine = engine};
     for (int i = 0; i < 2; i++)
         CHECK_INT(engine->ops->signal_open(engine, i ? SIGUSR2 : SIGUSR1, close_both, &closer,
@@ -211,9 +211,9 @@ BIDE_TEST(handlers_under_way_do_not_reach_a_closed_engine)
     for (int i = 0; i < 2; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, raise_many, &flood), 0);
     for (int i = 0; i < 50; i++) {
-        struct bide__engine *engine = rig_open();
+        struct bide_engine *engine = rig_open();
         int n = 0;
-        struct bide__signal *signal;
+        struct bide_signal *signal;
         CHECK_INT(engine->ops->signal_open(engine, SIGUSR1, count, &n, &signal), 0);
         while (n < 3)
             rig_turn(engine);

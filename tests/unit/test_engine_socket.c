@@ -8,11 +8,11 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static struct bide__sock *accept_one(struct bide__sock *listener)
+static struct bide_sock *accept_one(struct bide_sock *listener)
 {
-    const struct bide__engine_ops *ops = listener->engine->ops;
+    const struct bide_engine_ops *ops = listener->engine->ops;
     for (;;) {
-        struct bide__sock *sock;
+        struct bide_sock *sock;
         int rc = ops->try_accept(listener, &sock);
         if (rc == 0)
             return sock;
@@ -23,31 +23,31 @@ static struct bide__sock *accept_one(struct bide__sock *listener)
     }
 }
 
-static void send_all(struct bide__sock *sock, const void *data, size_t size)
+static void send_all(struct bide_sock *sock, const void *data, size_t size)
 {
     struct rig_op op;
     rig_op_init(&op);
     struct iovec iov = {(void *)data, size};
-    struct bide__engine *engine = sock->engine;
+    struct bide_engine *engine = sock->engine;
     CHECK_INT(rig_result(engine, &op, engine->ops->send(sock, &op.op, &iov, 1)), 0);
     CHECK_INT(op.op.n_done, size);
 }
 
 static void connect_and_talk(int family)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, family, 16, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, family, 16, &address, &length);
 
-    struct bide__sock *client;
+    struct bide_sock *client;
     CHECK_INT(ops->sock_open(engine, family, SOCK_STREAM, 0, &client), 0);
     struct rig_op connecting;
     rig_op_init(&connecting);
     int rc = ops->connect(client, &connecting.op, (struct sockaddr *)&address, length);
     CHECK_INT(rig_result(engine, &connecting, rc), 0);
-    struct bide__sock *server = accept_one(listener);
+    struct bide_sock *server = accept_one(listener);
 
     struct sockaddr_storage names[2];
     socklen_t name_length = sizeof(names[0]);
@@ -92,27 +92,27 @@ BIDE_TEST(unix_connections_carry_data_both_ways)
 
 BIDE_TEST(a_wait_for_input_ends_when_there_is_some_and_not_before)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_unix_pair(engine)};
     for (int i = 0; i < 2; i++) {
         struct rig_op wait;
         rig_op_init(&wait);
         char got[8];
         CHECK_INT(ops->try_recv(pairs[i].sock, got, sizeof(got)), -EAGAIN);
-        CHECK_INT(ops->recv_wait(pairs[i].sock, &wait.op), BIDE__PENDING);
-        CHECK_INT(wait.op.state, BIDE__OP_PENDING);
+        CHECK_INT(ops->recv_wait(pairs[i].sock, &wait.op), BIDE_PENDING);
+        CHECK_INT(wait.op.state, BIDE_OP_PENDING);
         rig_settle(engine);
         CHECK_INT(wait.n_ends, 0);
         rig_write(pairs[i].peer, "abc", 3);
         rig_end(engine, &wait);
         CHECK_INT(wait.result, 0);
-        CHECK_INT(wait.op.state, BIDE__OP_IDLE);
+        CHECK_INT(wait.op.state, BIDE_OP_IDLE);
         CHECK_INT(ops->try_recv(pairs[i].sock, got, sizeof(got)), 3);
         CHECK_MEM(got, "abc", 3);
         CHECK_INT(ops->try_recv(pairs[i].sock, got, sizeof(got)), -EAGAIN);
         /* The next wait is not ended by what was taken already. */
-        CHECK_INT(ops->recv_wait(pairs[i].sock, &wait.op), BIDE__PENDING);
+        CHECK_INT(ops->recv_wait(pairs[i].sock, &wait.op), BIDE_PENDING);
         rig_settle(engine);
         CHECK_INT(wait.n_ends, 1);
         rig_write(pairs[i].peer, "d", 1);
@@ -124,7 +124,7 @@ BIDE_TEST(a_wait_for_input_ends_when_there_is_some_and_not_before)
 
 BIDE_TEST(a_wait_after_a_buffer_was_filled_exactly_needs_new_data)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     char got[4];
     for (int i = 0; i < 3; i++) {
@@ -132,7 +132,7 @@ BIDE_TEST(a_wait_after_a_buffer_was_filled_exactly_needs_new_data)
         rig_recv_exactly(pair.sock, got, sizeof(got));
         struct rig_op wait;
         rig_op_init(&wait);
-        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
         rig_settle(engine);
         CHECK_INT(wait.n_ends, 0);
         rig_write(pair.peer, "x", 1);
@@ -145,8 +145,8 @@ BIDE_TEST(a_wait_after_a_buffer_was_filled_exactly_needs_new_data)
 
 BIDE_TEST(small_reads_take_all_that_came)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     rig_write(pair.peer, "0123456789", 10);
     char got[10];
@@ -164,14 +164,14 @@ BIDE_TEST(small_reads_take_all_that_came)
 
 BIDE_TEST(the_end_comes_after_the_data_and_stays)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     for (int waits_first = 0; waits_first < 2; waits_first++) {
         struct rig_pair pair = rig_tcp_pair(engine);
         struct rig_op wait;
         rig_op_init(&wait);
         if (waits_first)
-            CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+            CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
         rig_write(pair.peer, "last words", 10);
         close(pair.peer);
         pair.peer = -1;
@@ -191,15 +191,15 @@ BIDE_TEST(the_end_comes_after_the_data_and_stays)
 
 BIDE_TEST(the_end_is_seen_also_if_it_comes_after_a_short_read)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     char got[64];
     rig_write(pair.peer, "x", 1);
     CHECK_INT(rig_recv(pair.sock, got, sizeof(got)), 1);
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
     CHECK_INT(shutdown(pair.peer, SHUT_WR), 0);
     rig_end(engine, &wait);
     CHECK_INT(ops->try_recv(pair.sock, got, sizeof(got)), 0);
@@ -209,7 +209,7 @@ BIDE_TEST(the_end_is_seen_also_if_it_comes_after_a_short_read)
 
 BIDE_TEST(half_closed_connections_still_receive)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     send_all(pair.sock, "question", 8);
     CHECK_INT(engine->ops->sock_shutdown(pair.sock, SHUT_WR), 0);
@@ -230,12 +230,12 @@ BIDE_TEST(half_closed_connections_still_receive)
 /* Data that lies behind an urgent byte comes without a further event. */
 BIDE_TEST(urgent_data_does_not_hide_what_follows)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     for (int i = 0; i < 20; i++) {
         struct rig_op wait;
         rig_op_init(&wait);
-        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
         rig_write(pair.peer, "before", 6);
         CHECK_INT(send(pair.peer, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
         rig_write(pair.peer, "after", 5);
@@ -256,11 +256,11 @@ BIDE_TEST(urgent_data_does_not_hide_what_follows)
 
 BIDE_TEST(an_urgent_byte_alone_is_no_input)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
     rig_settle(engine);
     CHECK_INT(send(pair.peer, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
     rig_settle(engine);
@@ -277,11 +277,11 @@ BIDE_TEST(an_urgent_byte_alone_is_no_input)
 /* A stream of a Unix socket stops at each message that carries a descriptor. */
 BIDE_TEST(messages_with_descriptors_do_not_hide_what_follows)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_unix_pair(engine);
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
     for (int i = 0; i < 3; i++) {
         char byte = (char)('a' + i);
         struct iovec iov = {&byte, 1};
@@ -348,7 +348,7 @@ static void *read_pattern(void *argument)
     return NULL;
 }
 
-static void send_pattern(struct bide__engine *engine, struct rig_pair *pair, size_t size)
+static void send_pattern(struct bide_engine *engine, struct rig_pair *pair, size_t size)
 {
     char *data = malloc(size);
     CHECK(data);
@@ -363,7 +363,7 @@ static void send_pattern(struct bide__engine *engine, struct rig_pair *pair, siz
     }
     struct rig_op op;
     rig_op_init(&op);
-    CHECK_INT(engine->ops->send(pair->sock, &op.op, iov, 16), BIDE__PENDING);
+    CHECK_INT(engine->ops->send(pair->sock, &op.op, iov, 16), BIDE_PENDING);
     struct reader reader = {pair->peer, size};
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, read_pattern, &reader), 0);
@@ -376,7 +376,7 @@ static void send_pattern(struct bide__engine *engine, struct rig_pair *pair, siz
 
 BIDE_TEST(large_sends_arrive_whole_and_in_order)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_unix_pair(engine)};
     for (int i = 0; i < 2; i++) {
         send_pattern(engine, &pairs[i], 20 * 1000 * 1000 + 1);
@@ -387,7 +387,7 @@ BIDE_TEST(large_sends_arrive_whole_and_in_order)
 
 BIDE_TEST(sending_nothing_is_done_at_once)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     rig_op_init(&op);
@@ -402,8 +402,8 @@ BIDE_TEST(sending_nothing_is_done_at_once)
 /* Immediate sends until the kernel takes no more; then an operation goes on behind them. */
 BIDE_TEST(immediate_sends_and_operations_keep_their_order)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     char data[1000];
     size_t at = 0;
@@ -426,12 +426,12 @@ BIDE_TEST(immediate_sends_and_operations_keep_their_order)
     size_t n_got = 0;
     while (n_got < at + sizeof(data)) {
         n_got = drain(pair.peer, n_got, MSG_DONTWAIT);
-        if (rc == BIDE__PENDING && op.n_ends == 0)
+        if (rc == BIDE_PENDING && op.n_ends == 0)
             CHECK(ops->poll(engine, 0) >= 0);
     }
-    if (rc == BIDE__PENDING)
+    if (rc == BIDE_PENDING)
         CHECK_INT(op.n_ends, 1);
-    CHECK_INT(rc == BIDE__PENDING ? op.result : rc, 0);
+    CHECK_INT(rc == BIDE_PENDING ? op.result : rc, 0);
     CHECK_INT(n_got, at + sizeof(data));
     rig_pair_close(&pair);
     rig_close(engine);
@@ -444,7 +444,7 @@ static bool means_reset(int rc)
 
 BIDE_TEST(a_reset_ends_a_send_in_the_middle)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     size_t size = 30 * 1000 * 1000;
     char *data = calloc(1, size);
@@ -452,7 +452,7 @@ BIDE_TEST(a_reset_ends_a_send_in_the_middle)
     struct rig_op sending;
     rig_op_init(&sending);
     struct iovec iov = {data, size};
-    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE_PENDING);
     CHECK(engine->ops->poll(engine, 0) >= 0);
     rig_reset(pair.peer);
     pair.peer = -1;
@@ -468,7 +468,7 @@ BIDE_TEST(a_reset_ends_a_send_in_the_middle)
  */
 BIDE_TEST(a_reset_is_never_taken_for_the_end)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     size_t size = 30 * 1000 * 1000;
     char *data = calloc(1, size);
@@ -478,8 +478,8 @@ BIDE_TEST(a_reset_is_never_taken_for_the_end)
     rig_op_init(&sending);
     rig_op_init(&receiving);
     struct iovec iov = {data, size};
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE__PENDING);
-    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &receiving.op), BIDE_PENDING);
+    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE_PENDING);
     CHECK(engine->ops->poll(engine, 0) >= 0);
     rig_reset(pair.peer);
     pair.peer = -1;
@@ -496,13 +496,13 @@ BIDE_TEST(a_reset_is_never_taken_for_the_end)
 
 BIDE_TEST(a_refused_connect_says_so)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 1, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 1, &address, &length);
     ops->sock_close(listener); /* nobody listens at that port now */
-    struct bide__sock *client;
+    struct bide_sock *client;
     CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_STREAM, 0, &client), 0);
     struct rig_op op;
     rig_op_init(&op);
@@ -514,16 +514,16 @@ BIDE_TEST(a_refused_connect_says_so)
 
 BIDE_TEST(connections_are_accepted_in_order_of_arrival)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
     struct rig_op wait;
     rig_op_init(&wait);
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     CHECK_INT(ops->try_accept(listener, &sock), -EAGAIN);
-    CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE__PENDING);
+    CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE_PENDING);
     rig_settle(engine);
     CHECK_INT(wait.n_ends, 0);
     enum { N = 20 };
@@ -553,12 +553,12 @@ BIDE_TEST(connections_are_accepted_in_order_of_arrival)
 /* What the kernel had no room for is not tried again until it has, and then it is. */
 BIDE_TEST(immediate_calls_agree_with_waits)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    CHECK_INT(ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
     static char data[100000];
     struct iovec iov = {data, sizeof(data)};
     size_t n_sent = 0;
@@ -587,17 +587,17 @@ BIDE_TEST(immediate_calls_agree_with_waits)
 /* A user's duplicate of a socket that the engine closed comes back under the same number. */
 BIDE_TEST(a_file_can_be_adopted_again_under_its_number)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 8, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 8, &address, &length);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
-    struct bide__sock *sock = accept_one(listener);
+    struct bide_sock *sock = accept_one(listener);
     for (int i = 0; i < 3; i++) {
         struct rig_op wait;
         rig_op_init(&wait);
-        CHECK_INT(engine->ops->recv_wait(sock, &wait.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(sock, &wait.op), BIDE_PENDING);
         rig_write(client, "x", 1);
         rig_end(engine, &wait);
         char byte;
@@ -607,7 +607,7 @@ BIDE_TEST(a_file_can_be_adopted_again_under_its_number)
         engine->ops->sock_close(sock);
         CHECK_INT(dup2(duplicate, number), number);
         close(duplicate);
-        CHECK_INT(engine->ops->sock_adopt(engine, number, BIDE__ADOPT_ANY, &sock), 0);
+        CHECK_INT(engine->ops->sock_adopt(engine, number, BIDE_ADOPT_ANY, &sock), 0);
     }
     engine->ops->sock_close(sock);
     engine->ops->sock_close(listener);
@@ -617,15 +617,15 @@ BIDE_TEST(a_file_can_be_adopted_again_under_its_number)
 
 BIDE_TEST(errors_of_the_kernel_are_returned)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
-    struct bide__sock *sock = NULL;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
+    struct bide_sock *sock = NULL;
     CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_STREAM, IPPROTO_UDP, &sock), -EPROTONOSUPPORT);
     CHECK_INT(ops->sock_open(engine, 4321, SOCK_STREAM, 0, &sock), -EAFNOSUPPORT);
     CHECK_PTR(sock, NULL);
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
     CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_STREAM, 0, &sock), 0);
     CHECK_INT(ops->sock_bind(sock, (struct sockaddr *)&address, length), -EADDRINUSE);
     CHECK_INT(ops->sock_shutdown(sock, SHUT_WR), -ENOTCONN);
@@ -648,17 +648,17 @@ BIDE_TEST(errors_of_the_kernel_are_returned)
 
 BIDE_TEST(descriptors_are_closed_on_exec_and_do_not_block)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *socks[3];
+    struct bide_sock *socks[3];
     socks[0] = rig_listen(engine, AF_INET, 64, &address, &length);
     int fds[2];
     rig_tcp(fds);
     close(fds[0]);
     CHECK_INT(fcntl(fds[1], F_SETFD, 0), 0);
-    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &socks[1]), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &socks[1]), 0);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
     socks[2] = accept_one(socks[0]);
@@ -673,24 +673,24 @@ BIDE_TEST(descriptors_are_closed_on_exec_and_do_not_block)
 
 BIDE_TEST(what_has_no_readiness_is_not_adopted)
 {
-    struct bide__engine *engine = rig_open();
-    struct bide__sock *sock = NULL;
+    struct bide_engine *engine = rig_open();
+    struct bide_sock *sock = NULL;
     FILE *file = tmpfile();
     CHECK(file);
-    CHECK_INT(engine->ops->sock_adopt(engine, fileno(file), BIDE__ADOPT_ANY, &sock), -EPERM);
+    CHECK_INT(engine->ops->sock_adopt(engine, fileno(file), BIDE_ADOPT_ANY, &sock), -EPERM);
     CHECK(!(fcntl(fileno(file), F_GETFL) & O_NONBLOCK));
     fclose(file);
-    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE__ADOPT_ANY, &sock), -EBADF);
-    CHECK_INT(engine->ops->sock_adopt(engine, -1, BIDE__ADOPT_ANY, &sock), -EBADF);
+    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE_ADOPT_ANY, &sock), -EBADF);
+    CHECK_INT(engine->ops->sock_adopt(engine, -1, BIDE_ADOPT_ANY, &sock), -EBADF);
     CHECK_PTR(sock, NULL);
     rig_close(engine);
 }
 
-static void check_no_stream(struct bide__engine *engine, int fd, int rc)
+static void check_no_stream(struct bide_engine *engine, int fd, int rc)
 {
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     CHECK(fd >= 0);
-    CHECK_INT(engine->ops->sock_adopt(engine, fd, BIDE__ADOPT_STREAM, &sock), rc);
+    CHECK_INT(engine->ops->sock_adopt(engine, fd, BIDE_ADOPT_STREAM, &sock), rc);
     CHECK_PTR(sock, NULL);
     CHECK_INT(fcntl(fd, F_GETFD), 0);
     CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
@@ -699,10 +699,10 @@ static void check_no_stream(struct bide__engine *engine, int fd, int rc)
 
 BIDE_TEST(only_a_stream_is_adopted_as_a_stream)
 {
-    struct bide__engine *engine = rig_open();
-    struct bide__sock *sock = NULL;
+    struct bide_engine *engine = rig_open();
+    struct bide_sock *sock = NULL;
     int fds[2];
-    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE__ADOPT_STREAM, &sock), -EBADF);
+    CHECK_INT(engine->ops->sock_adopt(engine, 19999, BIDE_ADOPT_STREAM, &sock), -EBADF);
     CHECK_PTR(sock, NULL);
     CHECK_INT(pipe(fds), 0);
     check_no_stream(engine, fds[0], -ENOTSOCK);
@@ -714,7 +714,7 @@ BIDE_TEST(only_a_stream_is_adopted_as_a_stream)
     CHECK_INT(listen(listener, 1), 0);
     check_no_stream(engine, listener, -EINVAL);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_STREAM, &sock), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_STREAM, &sock), 0);
     engine->ops->sock_close(sock);
     close(fds[1]);
     rig_close(engine);
@@ -722,14 +722,14 @@ BIDE_TEST(only_a_stream_is_adopted_as_a_stream)
 
 BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
-    struct bide__sock *reader;
-    struct bide__sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &reader), 0);
-    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &writer), 0);
+    struct bide_sock *reader;
+    struct bide_sock *writer;
+    CHECK_INT(ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &reader), 0);
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
     size_t size = 1000 * 1000;
     char *data = malloc(size);
     CHECK(data);
@@ -738,7 +738,7 @@ BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
     struct rig_op op;
     rig_op_init(&op);
     struct iovec iov = {data, size};
-    CHECK_INT(ops->send(writer, &op.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(ops->send(writer, &op.op, &iov, 1), BIDE_PENDING);
     static char got[777];
     for (size_t at = 0; at < size;) {
         ssize_t n = rig_recv(reader, got, sizeof(got));
@@ -763,17 +763,17 @@ BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
 
 BIDE_TEST(a_broken_pipe_ends_a_pending_send)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
-    struct bide__sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE__ADOPT_ANY, &writer), 0);
+    struct bide_sock *writer;
+    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
     static char data[1000 * 1000];
     struct rig_op op;
     rig_op_init(&op);
     struct iovec iov = {data, sizeof(data)};
-    CHECK_INT(ops->send(writer, &op.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(ops->send(writer, &op.op, &iov, 1), BIDE_PENDING);
     CHECK(ops->poll(engine, 0) >= 0);
     close(fds[0]);
     rig_end(engine, &op);
@@ -785,7 +785,7 @@ BIDE_TEST(a_broken_pipe_ends_a_pending_send)
 
 BIDE_TEST(closing_drops_what_nobody_took)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine);
     rig_write(pair.peer, "unread", 6);
     struct rig_op wait;

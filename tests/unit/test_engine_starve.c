@@ -20,11 +20,11 @@ static void exhaust_fds(void)
 
 BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 64, &address, &length);
     struct rig_op wait;
     rig_op_init(&wait);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -36,7 +36,7 @@ BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
         more[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     exhaust_fds();
 
-    struct bide__sock *sock = NULL;
+    struct bide_sock *sock = NULL;
     CHECK_INT(rig_result(engine, &wait, ops->accept_wait(listener, &wait.op)), 0);
     CHECK_INT(ops->try_accept(listener, &sock), -EMFILE);
     /* Trying again and again costs little, also if more connections come meanwhile. */
@@ -44,7 +44,7 @@ BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
     int n_tries = 0;
     while (ops->now_ns(engine) < end_ns) {
         int rc = ops->accept_wait(listener, &wait.op);
-        CHECK_INT(rc, BIDE__PENDING);
+        CHECK_INT(rc, BIDE_PENDING);
         if (n_tries < N_MORE)
             CHECK_INT(connect(more[n_tries], (struct sockaddr *)&address, length), 0);
         rig_end(engine, &wait);
@@ -57,7 +57,7 @@ BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
         CHECK_INT(connect(more[i], (struct sockaddr *)&address, length), 0);
 
     /* Each descriptor that the engine closes ends the rest, long before it would end by itself. */
-    CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE__PENDING);
+    CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE_PENDING);
     rig_pair_close(&spare);
     rig_end(engine, &wait);
     CHECK_INT(wait.result, 0);
@@ -66,9 +66,9 @@ BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
         ;
     int64_t start_ns = ops->now_ns(engine);
     for (int i = 0; i < N_CLOSES; i++) {
-        struct bide__sock *next;
+        struct bide_sock *next;
         CHECK_INT(ops->try_accept(listener, &next), -EMFILE);
-        CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE__PENDING);
+        CHECK_INT(ops->accept_wait(listener, &wait.op), BIDE_PENDING);
         ops->sock_close(sock);
         rig_end(engine, &wait);
         CHECK_INT(wait.result, 0);
@@ -85,11 +85,11 @@ BIDE_TEST(a_listener_without_descriptors_rests_until_one_is_closed)
 
 BIDE_TEST(a_listener_at_rest_can_be_cancelled)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listeners[3];
+    struct bide_sock *listeners[3];
     struct rig_op waits[3];
     int clients[3];
     for (int i = 0; i < 3; i++) {
@@ -100,11 +100,11 @@ BIDE_TEST(a_listener_at_rest_can_be_cancelled)
     }
     exhaust_fds();
     for (int i = 0; i < 3; i++) {
-        struct bide__sock *sock;
+        struct bide_sock *sock;
         CHECK_INT(rig_result(engine, &waits[i], ops->accept_wait(listeners[i], &waits[i].op)), 0);
         CHECK_INT(ops->try_accept(listeners[i], &sock), -EMFILE);
         waits[i].n_ends = 0;
-        CHECK_INT(ops->accept_wait(listeners[i], &waits[i].op), BIDE__PENDING);
+        CHECK_INT(ops->accept_wait(listeners[i], &waits[i].op), BIDE_PENDING);
     }
     ops->cancel(&waits[1].op);
     rig_turn_until(engine, &waits[1].n_ends, 1);

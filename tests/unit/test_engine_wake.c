@@ -13,8 +13,8 @@
 
 BIDE_TEST(the_clocks_run_and_randomness_is_random)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     int64_t before_ns = ops->now_ns(engine);
     CHECK(before_ns > 0);
     CHECK(ops->now_ns(engine) >= before_ns);
@@ -29,11 +29,11 @@ BIDE_TEST(the_clocks_run_and_randomness_is_random)
 
 BIDE_TEST(a_wait_does_not_end_before_its_deadline)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct rig_pair pair = rig_tcp_pair(engine); /* something is registered, and quiet */
     struct rig_op op;
     rig_op_init(&op);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE_PENDING);
     for (int64_t wait_ns = 1; wait_ns <= 10000000; wait_ns *= 10) {
         int64_t deadline_ns = engine->ops->now_ns(engine) + wait_ns;
         CHECK_INT(engine->ops->poll(engine, deadline_ns), 0);
@@ -48,7 +48,7 @@ BIDE_TEST(a_wait_does_not_end_before_its_deadline)
 
 BIDE_TEST(a_deadline_in_the_past_does_not_wait)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     for (int i = 0; i < 1000; i++) {
         CHECK_INT(engine->ops->poll(engine, 0), 0);
         CHECK_INT(engine->ops->poll(engine, INT64_MIN), 0);
@@ -59,11 +59,11 @@ BIDE_TEST(a_deadline_in_the_past_does_not_wait)
 
 BIDE_TEST(a_wake_before_the_wait_ends_it_and_only_it)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 5; j++)
             engine->ops->wake(engine);
-        CHECK_INT(engine->ops->poll(engine, BIDE__NO_DEADLINE), 0);
+        CHECK_INT(engine->ops->poll(engine, BIDE_NO_DEADLINE), 0);
     }
     int64_t deadline_ns = engine->ops->now_ns(engine) + 5000000;
     while (engine->ops->now_ns(engine) < deadline_ns)
@@ -73,20 +73,20 @@ BIDE_TEST(a_wake_before_the_wait_ends_it_and_only_it)
 
 BIDE_TEST(a_wake_is_no_system_call_unless_the_loop_sleeps)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     for (int i = 0; i < 3; i++) {
         fault_arm(FAULT_SYSTEM, 1, EBADF);
         for (int j = 0; j < 10; j++)
             engine->ops->wake(engine);
         CHECK(!fault_disarm());
-        CHECK_INT(engine->ops->poll(engine, BIDE__NO_DEADLINE), 0);
+        CHECK_INT(engine->ops->poll(engine, BIDE_NO_DEADLINE), 0);
     }
     rig_close(engine);
 }
 
 /* A ball between the loop and a thread. The loop sleeps without a deadline: a lost wake hangs. */
 struct ball {
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     atomic_int at; /* even: the loop's turn */
     int n_rounds;
 };
@@ -113,7 +113,7 @@ BIDE_TEST(no_wake_from_a_thread_is_lost)
     for (int i = 0; i < ball.n_rounds; i++) {
         atomic_store(&ball.at, 2 * i + 1);
         while (atomic_load(&ball.at) != 2 * i + 2)
-            CHECK_INT(ball.engine->ops->poll(ball.engine, BIDE__NO_DEADLINE), 0);
+            CHECK_INT(ball.engine->ops->poll(ball.engine, BIDE_NO_DEADLINE), 0);
     }
     CHECK_INT(pthread_join(thread, NULL), 0);
     rig_close(ball.engine);
@@ -121,7 +121,7 @@ BIDE_TEST(no_wake_from_a_thread_is_lost)
 
 /* Many threads post counts, each with a wake; the loop sleeps until it has seen all of them. */
 struct posts {
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     atomic_int n_posted;
     int n_each;
 };
@@ -145,14 +145,14 @@ BIDE_TEST(wakes_of_many_threads_merge_and_none_is_lost)
         for (int i = 0; i < THREADS; i++)
             CHECK_INT(pthread_create(&threads[i], NULL, post, &posts), 0);
         while (atomic_load(&posts.n_posted) < THREADS * posts.n_each)
-            CHECK_INT(posts.engine->ops->poll(posts.engine, BIDE__NO_DEADLINE), 0);
+            CHECK_INT(posts.engine->ops->poll(posts.engine, BIDE_NO_DEADLINE), 0);
         for (int i = 0; i < THREADS; i++)
             CHECK_INT(pthread_join(threads[i], NULL), 0);
         rig_close(posts.engine);
     }
 }
 
-static struct bide__engine *handled_engine;
+static struct bide_engine *handled_engine;
 static atomic_int n_handled;
 
 static void wake_in_handler(int signo)
@@ -183,7 +183,7 @@ BIDE_TEST(a_signal_handler_of_the_loops_thread_wakes_it)
     CHECK_INT(pthread_create(&thread, NULL, signal_loop, &self), 0);
     while (atomic_load(&n_handled) < 200) {
         errno = 77;
-        CHECK_INT(handled_engine->ops->poll(handled_engine, BIDE__NO_DEADLINE), 0);
+        CHECK_INT(handled_engine->ops->poll(handled_engine, BIDE_NO_DEADLINE), 0);
     }
     CHECK_INT(pthread_join(thread, NULL), 0);
     rig_close(handled_engine);
@@ -206,7 +206,7 @@ static void *interrupt_loop(void *argument)
 
 BIDE_TEST(an_interruption_by_a_foreign_handler_does_not_end_the_wait)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct sigaction action = {.sa_handler = nothing};
     CHECK_INT(sigaction(SIGUSR2, &action, NULL), 0);
     pthread_t self = pthread_self();
@@ -220,14 +220,14 @@ BIDE_TEST(an_interruption_by_a_foreign_handler_does_not_end_the_wait)
 }
 
 struct work {
-    struct bide__job job;
+    struct bide_job job;
     sem_t *wait_for;
     atomic_int ran;
     int n_done;
     int n_dropped;
 };
 
-static void work_run(struct bide__job *job)
+static void work_run(struct bide_job *job)
 {
     struct work *work = (struct work *)job;
     if (work->wait_for)
@@ -235,12 +235,12 @@ static void work_run(struct bide__job *job)
     atomic_fetch_add(&work->ran, 1);
 }
 
-static void work_done(struct bide__job *job)
+static void work_done(struct bide_job *job)
 {
     ((struct work *)job)->n_done++;
 }
 
-static void work_drop(struct bide__job *job)
+static void work_drop(struct bide_job *job)
 {
     ((struct work *)job)->n_dropped++;
 }
@@ -253,14 +253,14 @@ static void work_init(struct work *work, sem_t *wait_for)
 
 BIDE_TEST(a_finished_job_wakes_the_loop)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct work work;
     for (int i = 0; i < 1000; i++) {
         work_init(&work, NULL);
-        CHECK_INT(engine->ops->job_submit(engine, &work.job, BIDE__LANE_USER), 0);
+        CHECK_INT(engine->ops->job_submit(engine, &work.job, BIDE_LANE_USER), 0);
         CHECK_INT(work.n_done, 0);
         while (work.n_done == 0)
-            CHECK(engine->ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+            CHECK(engine->ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
         CHECK_INT(atomic_load(&work.ran), 1);
         CHECK_INT(work.n_dropped, 0);
     }
@@ -270,22 +270,22 @@ BIDE_TEST(a_finished_job_wakes_the_loop)
 /* Whatever users submit, and however long it hangs, a job of the library's goes ahead. */
 BIDE_TEST(users_jobs_do_not_delay_the_librarys)
 {
-    struct bide__engine_opts opts = {.user_threads_max = 3};
-    struct bide__engine *engine = rig_open_with(&opts);
+    struct bide_engine_opts opts = {.user_threads_max = 3};
+    struct bide_engine *engine = rig_open_with(&opts);
     sem_t gate;
     CHECK_INT(sem_init(&gate, 0, 0), 0);
     enum { N = 50 };
     static struct work blocked[N];
     for (int i = 0; i < N; i++) {
         work_init(&blocked[i], &gate);
-        CHECK_INT(engine->ops->job_submit(engine, &blocked[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(engine->ops->job_submit(engine, &blocked[i].job, BIDE_LANE_USER), 0);
     }
     struct work file;
     struct work resolve;
     work_init(&file, NULL);
     work_init(&resolve, NULL);
-    CHECK_INT(engine->ops->job_submit(engine, &file.job, BIDE__LANE_FILE), 0);
-    CHECK_INT(engine->ops->job_submit(engine, &resolve.job, BIDE__LANE_RESOLVE), 0);
+    CHECK_INT(engine->ops->job_submit(engine, &file.job, BIDE_LANE_FILE), 0);
+    CHECK_INT(engine->ops->job_submit(engine, &resolve.job, BIDE_LANE_RESOLVE), 0);
     while (file.n_done == 0 || resolve.n_done == 0)
         rig_turn(engine);
     for (int i = 0; i < N; i++)
@@ -302,10 +302,10 @@ BIDE_TEST(users_jobs_do_not_delay_the_librarys)
 
 BIDE_TEST(an_abandoned_job_is_not_reported)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct work work;
     work_init(&work, NULL);
-    CHECK_INT(engine->ops->job_submit(engine, &work.job, BIDE__LANE_FILE), 0);
+    CHECK_INT(engine->ops->job_submit(engine, &work.job, BIDE_LANE_FILE), 0);
     while (atomic_load(&work.ran) == 0)
         sched_yield();
     engine->ops->job_abandon(engine, &work.job);
@@ -315,16 +315,16 @@ BIDE_TEST(an_abandoned_job_is_not_reported)
 }
 
 struct lookup {
-    struct bide__lookup base;
+    struct bide_lookup base;
     int n_done;
 };
 
-static void lookup_done(struct bide__job *job)
+static void lookup_done(struct bide_job *job)
 {
     ((struct lookup *)job)->n_done++;
 }
 
-static void look_up(struct bide__engine *engine, struct lookup *lookup, const char *host,
+static void look_up(struct bide_engine *engine, struct lookup *lookup, const char *host,
                     const char *service, int flags)
 {
     *lookup = (struct lookup){.base = {.job = {.done = lookup_done, .drop = lookup_done},
@@ -338,7 +338,7 @@ static void look_up(struct bide__engine *engine, struct lookup *lookup, const ch
 
 BIDE_TEST(names_are_looked_up)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     struct lookup lookup;
     look_up(engine, &lookup, "localhost", "80", AI_NUMERICSERV);
     CHECK_INT(lookup.base.error, 0);

@@ -10,12 +10,12 @@
 
 /* Everything that a callback of these tests does. */
 struct observer {
-    struct bide__engine *engine;
-    struct bide__watch *watch;
+    struct bide_engine *engine;
+    struct bide_watch *watch;
     int n_calls;
-    unsigned events;            /* of the last call */
-    struct bide__watch **close; /* a watch to close from inside */
-    int read_from;              /* a descriptor to read a byte from, or -1 */
+    unsigned events;           /* of the last call */
+    struct bide_watch **close; /* a watch to close from inside */
+    int read_from;             /* a descriptor to read a byte from, or -1 */
 };
 
 static void observe(void *data, unsigned events)
@@ -24,7 +24,7 @@ static void observe(void *data, unsigned events)
     observer->n_calls++;
     observer->events = events;
     if (observer->close && *observer->close) {
-        struct bide__watch *watch = *observer->close;
+        struct bide_watch *watch = *observer->close;
         *observer->close = NULL;
         observer->engine->ops->watch_close(watch);
     }
@@ -33,7 +33,7 @@ static void observe(void *data, unsigned events)
         CHECK_INT(read(observer->read_from, &byte, 1), 1);
 }
 
-static void observer_open(struct observer *observer, struct bide__engine *engine, int fd,
+static void observer_open(struct observer *observer, struct bide_engine *engine, int fd,
                           unsigned events)
 {
     *observer = (struct observer){.engine = engine, .read_from = -1};
@@ -63,17 +63,17 @@ static void take(int fd)
 
 BIDE_TEST(a_ready_descriptor_is_reported_until_it_is_served)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     rig_settle(engine);
     CHECK_INT(reader.n_calls, 0);
     put(fds[1]);
     for (int i = 1; i <= 5; i++) { /* the byte stays where it is */
         rig_turn_until(engine, &reader.n_calls, i);
-        CHECK_INT(reader.events, BIDE__WATCH_READ);
+        CHECK_INT(reader.events, BIDE_WATCH_READ);
     }
     take(fds[0]);
     rig_settle(engine);
@@ -93,18 +93,18 @@ BIDE_TEST(a_ready_descriptor_is_reported_until_it_is_served)
 
 BIDE_TEST(a_watch_is_called_at_most_once_per_poll)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     put(fds[1]);
     struct observer both;
-    observer_open(&both, engine, fds[0], BIDE__WATCH_READ | BIDE__WATCH_WRITE);
+    observer_open(&both, engine, fds[0], BIDE_WATCH_READ | BIDE_WATCH_WRITE);
     while (both.n_calls < 5) {
         int n_before = both.n_calls;
         rig_turn(engine);
         CHECK_RANGE(both.n_calls, n_before, n_before + 1);
         if (both.n_calls > n_before)
-            CHECK_INT(both.events, BIDE__WATCH_READ | BIDE__WATCH_WRITE);
+            CHECK_INT(both.events, BIDE_WATCH_READ | BIDE_WATCH_WRITE);
     }
     observer_close(&both);
     close(fds[0]);
@@ -114,8 +114,8 @@ BIDE_TEST(a_watch_is_called_at_most_once_per_poll)
 
 BIDE_TEST(what_a_watch_asks_for_can_change)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     int fds[2];
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     put(fds[1]);
@@ -123,17 +123,17 @@ BIDE_TEST(what_a_watch_asks_for_can_change)
     observer_open(&observer, engine, fds[0], 0);
     rig_settle(engine);
     CHECK_INT(observer.n_calls, 0);
-    CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_WRITE), 0);
-    CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_WRITE), 0);
+    CHECK_INT(ops->watch_set(observer.watch, BIDE_WATCH_WRITE), 0);
+    CHECK_INT(ops->watch_set(observer.watch, BIDE_WATCH_WRITE), 0);
     rig_turn_until(engine, &observer.n_calls, 1);
-    CHECK_INT(observer.events, BIDE__WATCH_WRITE);
-    CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_READ), 0);
+    CHECK_INT(observer.events, BIDE_WATCH_WRITE);
+    CHECK_INT(ops->watch_set(observer.watch, BIDE_WATCH_READ), 0);
     rig_turn_until(engine, &observer.n_calls, 2);
-    CHECK_INT(observer.events, BIDE__WATCH_READ);
+    CHECK_INT(observer.events, BIDE_WATCH_READ);
     CHECK_INT(ops->watch_set(observer.watch, 0), 0);
     rig_settle(engine);
     CHECK_INT(observer.n_calls, 2);
-    CHECK_INT(ops->watch_set(observer.watch, BIDE__WATCH_READ), 0);
+    CHECK_INT(ops->watch_set(observer.watch, BIDE_WATCH_READ), 0);
     rig_turn_until(engine, &observer.n_calls, 3);
     observer_close(&observer);
     close(fds[0]);
@@ -143,22 +143,22 @@ BIDE_TEST(what_a_watch_asks_for_can_change)
 
 BIDE_TEST(hang_ups_count_as_whatever_was_asked_for)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     close(fds[0]);
     struct observer writer;
-    observer_open(&writer, engine, fds[1], BIDE__WATCH_WRITE);
+    observer_open(&writer, engine, fds[1], BIDE_WATCH_WRITE);
     rig_turn_until(engine, &writer.n_calls, 1);
-    CHECK_INT(writer.events, BIDE__WATCH_WRITE);
+    CHECK_INT(writer.events, BIDE_WATCH_WRITE);
     observer_close(&writer);
     close(fds[1]);
     open_pipe(fds);
     close(fds[1]);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     rig_turn_until(engine, &reader.n_calls, 1);
-    CHECK_INT(reader.events, BIDE__WATCH_READ);
+    CHECK_INT(reader.events, BIDE_WATCH_READ);
     observer_close(&reader);
     close(fds[0]);
     rig_close(engine);
@@ -174,12 +174,12 @@ static int64_t cpu_ns(void)
 /* A hang-up can not be left out of what epoll reports: a watch that wants nothing must not spin. */
 BIDE_TEST(a_watch_for_nothing_lets_the_loop_sleep)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     close(fds[1]);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     rig_turn_until(engine, &reader.n_calls, 1);
     CHECK_INT(engine->ops->watch_set(reader.watch, 0), 0);
     int64_t cpu_before_ns = cpu_ns();
@@ -199,26 +199,26 @@ BIDE_TEST(a_watch_for_nothing_lets_the_loop_sleep)
 
 BIDE_TEST(what_cannot_be_watched_is_refused)
 {
-    struct bide__engine *engine = rig_open();
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = rig_open();
+    const struct bide_engine_ops *ops = engine->ops;
     struct observer first;
     int fds[2];
     open_pipe(fds);
-    observer_open(&first, engine, fds[0], BIDE__WATCH_READ);
-    struct bide__watch *watch = NULL;
-    CHECK_INT(ops->watch_open(engine, fds[0], BIDE__WATCH_READ, observe, NULL, &watch), -EEXIST);
+    observer_open(&first, engine, fds[0], BIDE_WATCH_READ);
+    struct bide_watch *watch = NULL;
+    CHECK_INT(ops->watch_open(engine, fds[0], BIDE_WATCH_READ, observe, NULL, &watch), -EEXIST);
     CHECK_INT(ops->watch_set(first.watch, 0), 0);
-    CHECK_INT(ops->watch_open(engine, fds[0], BIDE__WATCH_READ, observe, NULL, &watch), -EEXIST);
+    CHECK_INT(ops->watch_open(engine, fds[0], BIDE_WATCH_READ, observe, NULL, &watch), -EEXIST);
     FILE *file = tmpfile();
     CHECK(file);
-    CHECK_INT(ops->watch_open(engine, fileno(file), BIDE__WATCH_READ, observe, NULL, &watch),
+    CHECK_INT(ops->watch_open(engine, fileno(file), BIDE_WATCH_READ, observe, NULL, &watch),
               -EPERM);
-    CHECK_INT(ops->watch_open(engine, 19999, BIDE__WATCH_READ, observe, NULL, &watch), -EBADF);
-    CHECK_INT(ops->watch_open(engine, -1, BIDE__WATCH_READ, observe, NULL, &watch), -EBADF);
+    CHECK_INT(ops->watch_open(engine, 19999, BIDE_WATCH_READ, observe, NULL, &watch), -EBADF);
+    CHECK_INT(ops->watch_open(engine, -1, BIDE_WATCH_READ, observe, NULL, &watch), -EBADF);
     CHECK_PTR(watch, NULL);
     fclose(file);
     observer_close(&first);
-    observer_open(&first, engine, fds[0], BIDE__WATCH_READ); /* free again */
+    observer_open(&first, engine, fds[0], BIDE_WATCH_READ); /* free again */
     observer_close(&first);
     close(fds[0]);
     close(fds[1]);
@@ -227,11 +227,11 @@ BIDE_TEST(what_cannot_be_watched_is_refused)
 
 BIDE_TEST(a_callback_may_close_its_own_watch)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     reader.close = &reader.watch;
     put(fds[1]);
     rig_turn_until(engine, &reader.n_calls, 1);
@@ -244,12 +244,12 @@ BIDE_TEST(a_callback_may_close_its_own_watch)
 
 BIDE_TEST(a_callback_may_close_another_watch_that_is_ready_too)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2][2];
     struct observer readers[2];
     for (int i = 0; i < 2; i++) {
         open_pipe(fds[i]);
-        observer_open(&readers[i], engine, fds[i][0], BIDE__WATCH_READ);
+        observer_open(&readers[i], engine, fds[i][0], BIDE_WATCH_READ);
     }
     for (int i = 0; i < 2; i++) {
         readers[i].close = &readers[1 - i].watch;
@@ -271,7 +271,7 @@ BIDE_TEST(a_callback_may_close_another_watch_that_is_ready_too)
 
 /* Closes the watch of a number and opens one of the same number for another file, in a callback. */
 struct swapper {
-    struct bide__engine *engine;
+    struct bide_engine *engine;
     struct observer *victim;
     int victim_fd;
     int other_fd;
@@ -282,27 +282,27 @@ struct swapper {
 static void swap(void *data, unsigned events)
 {
     struct swapper *swapper = data;
-    CHECK_INT(events, BIDE__WATCH_READ);
+    CHECK_INT(events, BIDE_WATCH_READ);
     if (swapper->n_calls++ > 0)
         return;
     swapper->engine->ops->watch_close(swapper->victim->watch);
     CHECK_INT(dup2(swapper->other_fd, swapper->victim_fd), swapper->victim_fd);
-    observer_open(&swapper->successor, swapper->engine, swapper->victim_fd, BIDE__WATCH_READ);
+    observer_open(&swapper->successor, swapper->engine, swapper->victim_fd, BIDE_WATCH_READ);
 }
 
 BIDE_TEST(an_event_of_a_closed_watch_is_not_its_successors)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[3][2];
     for (int i = 0; i < 3; i++)
         open_pipe(fds[i]);
     struct observer victim;
     struct swapper swapper = {
         .engine = engine, .victim = &victim, .victim_fd = fds[1][0], .other_fd = fds[2][0]};
-    struct bide__watch *watch;
-    CHECK_INT(engine->ops->watch_open(engine, fds[0][0], BIDE__WATCH_READ, swap, &swapper, &watch),
+    struct bide_watch *watch;
+    CHECK_INT(engine->ops->watch_open(engine, fds[0][0], BIDE_WATCH_READ, swap, &swapper, &watch),
               0);
-    observer_open(&victim, engine, fds[1][0], BIDE__WATCH_READ);
+    observer_open(&victim, engine, fds[1][0], BIDE_WATCH_READ);
     put(fds[0][1]); /* comes first in the batch */
     put(fds[1][1]);
     while (swapper.n_calls < 3)
@@ -321,20 +321,20 @@ BIDE_TEST(an_event_of_a_closed_watch_is_not_its_successors)
 
 BIDE_TEST(a_watch_whose_number_was_closed_cannot_change)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     close(fds[0]);
-    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE_WATCH_WRITE), -EBADF);
     CHECK_INT(dup2(fds[1], fds[0]), fds[0]); /* the number is another file's */
-    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE_WATCH_WRITE), -EBADF);
     FILE *file = tmpfile();
     CHECK(file);
     CHECK_INT(dup2(fileno(file), fds[0]), fds[0]); /* of one that has no readiness */
-    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_WRITE), -EBADF);
-    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE__WATCH_READ), 0); /* no change */
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE_WATCH_WRITE), -EBADF);
+    CHECK_INT(engine->ops->watch_set(reader.watch, BIDE_WATCH_READ), 0); /* no change */
     observer_close(&reader);
     fclose(file);
     close(fds[0]);
@@ -344,11 +344,11 @@ BIDE_TEST(a_watch_whose_number_was_closed_cannot_change)
 
 BIDE_TEST(a_descriptor_may_be_closed_before_its_watch)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     put(fds[1]);
     rig_turn_until(engine, &reader.n_calls, 1);
     close(fds[0]);
@@ -363,11 +363,11 @@ BIDE_TEST(a_descriptor_may_be_closed_before_its_watch)
 /* The number that the user closed becomes one of the engine's sockets: the late close spares it. */
 BIDE_TEST(a_late_close_spares_the_socket_that_got_the_number)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     rig_settle(engine);
     close(fds[0]);
     int pair_fds[2];
@@ -380,7 +380,7 @@ BIDE_TEST(a_late_close_spares_the_socket_that_got_the_number)
     struct rig_pair pair = rig_adopt_pair(engine, pair_fds);
     struct rig_op wait;
     rig_op_init(&wait);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &wait.op), BIDE_PENDING);
     rig_settle(engine);
     observer_close(&reader);
     rig_settle(engine);
@@ -397,17 +397,17 @@ BIDE_TEST(a_late_close_spares_the_socket_that_got_the_number)
 /* As an event loop that is built on us does: the new watch comes before the old one is closed. */
 BIDE_TEST(a_number_that_was_closed_can_be_watched_again_for_its_new_file)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int old[2];
     int new[2];
     open_pipe(old);
     struct observer before;
-    observer_open(&before, engine, old[0], BIDE__WATCH_READ);
+    observer_open(&before, engine, old[0], BIDE_WATCH_READ);
     open_pipe(new);
     CHECK_INT(dup2(new[0], old[0]), old[0]);
     struct observer after;
-    observer_open(&after, engine, old[0], BIDE__WATCH_READ);
-    CHECK_INT(engine->ops->watch_set(before.watch, BIDE__WATCH_WRITE), -EBADF);
+    observer_open(&after, engine, old[0], BIDE_WATCH_READ);
+    CHECK_INT(engine->ops->watch_set(before.watch, BIDE_WATCH_WRITE), -EBADF);
     observer_close(&before);
     rig_settle(engine);
     CHECK_INT(after.n_calls, 0);
@@ -428,7 +428,7 @@ BIDE_TEST(a_number_that_was_closed_can_be_watched_again_for_its_new_file)
  */
 BIDE_TEST(a_file_that_outlives_its_number_does_not_make_the_loop_spin)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     int others[2];
     int gone[2];
@@ -439,9 +439,9 @@ BIDE_TEST(a_file_that_outlives_its_number_does_not_make_the_loop_spin)
     struct observer other;
     struct observer dead;
     struct observer idle;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
-    observer_open(&other, engine, others[0], BIDE__WATCH_READ);
-    observer_open(&dead, engine, gone[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
+    observer_open(&other, engine, others[0], BIDE_WATCH_READ);
+    observer_open(&dead, engine, gone[0], BIDE_WATCH_READ);
     observer_open(&idle, engine, others[1], 0);
     rig_settle(engine);
     int alive = dup(fds[0]);
@@ -463,7 +463,7 @@ BIDE_TEST(a_file_that_outlives_its_number_does_not_make_the_loop_spin)
     CHECK_INT(reader.n_calls, 0);
     put(others[1]);
     rig_turn_until(engine, &other.n_calls, 1);
-    CHECK_INT(engine->ops->watch_set(idle.watch, BIDE__WATCH_WRITE), 0);
+    CHECK_INT(engine->ops->watch_set(idle.watch, BIDE_WATCH_WRITE), 0);
     rig_turn_until(engine, &idle.n_calls, 1);
     CHECK_INT(dead.n_calls, 0);
     observer_close(&other);
@@ -480,18 +480,18 @@ BIDE_TEST(a_file_that_outlives_its_number_does_not_make_the_loop_spin)
 /* The same file under its old number again, after its watch was closed too late. */
 BIDE_TEST(a_file_that_gets_its_number_back_can_be_watched_again)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     int fds[2];
     open_pipe(fds);
     struct observer reader;
-    observer_open(&reader, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&reader, engine, fds[0], BIDE_WATCH_READ);
     int alive = dup(fds[0]);
     CHECK(alive >= 0);
     close(fds[0]);
     observer_close(&reader);
     CHECK_INT(dup2(alive, fds[0]), fds[0]);
     struct observer again;
-    observer_open(&again, engine, fds[0], BIDE__WATCH_READ);
+    observer_open(&again, engine, fds[0], BIDE_WATCH_READ);
     put(fds[1]);
     rig_turn_until(engine, &again.n_calls, 1);
     CHECK_INT(reader.n_calls, 0);
@@ -505,13 +505,13 @@ BIDE_TEST(a_file_that_gets_its_number_back_can_be_watched_again)
 /* More than one batch at once, all of them served by their callbacks. */
 BIDE_TEST(many_watches_are_all_served)
 {
-    struct bide__engine *engine = rig_open();
+    struct bide_engine *engine = rig_open();
     enum { N = 500, ROUNDS = 3 };
     static struct observer readers[N];
     static int fds[N][2];
     for (int i = 0; i < N; i++) {
         open_pipe(fds[i]);
-        observer_open(&readers[i], engine, fds[i][0], BIDE__WATCH_READ);
+        observer_open(&readers[i], engine, fds[i][0], BIDE_WATCH_READ);
         readers[i].read_from = fds[i][0];
     }
     for (int round = 1; round <= ROUNDS; round++) {

@@ -24,13 +24,13 @@
 
 /* All of an engine that a pool needs. */
 struct fake_engine {
-    struct bide__engine base;
+    struct bide_engine base;
     sem_t woken;
     atomic_bool slow; /* wake() takes its time */
     atomic_bool slow_done;
 };
 
-static void fake_wake(struct bide__engine *engine)
+static void fake_wake(struct bide_engine *engine)
 {
     struct fake_engine *fake = (struct fake_engine *)engine;
     sem_post(&fake->woken);
@@ -41,7 +41,7 @@ static void fake_wake(struct bide__engine *engine)
     atomic_store(&fake->slow_done, true);
 }
 
-static const struct bide__engine_ops fake_ops = {.name = "fake", .wake = fake_wake};
+static const struct bide_engine_ops fake_ops = {.name = "fake", .wake = fake_wake};
 
 static void sem_wait_through(sem_t *semaphore)
 {
@@ -66,7 +66,7 @@ static void fake_free(struct fake_engine *fake)
 }
 
 struct work {
-    struct bide__job job;
+    struct bide_job job;
     sem_t *started;        /* posted when run() begins */
     sem_t *gate;           /* waited for by run() */
     sem_t *dropped;        /* posted by drop() */
@@ -80,7 +80,7 @@ struct work {
     atomic_int n_drops;
 };
 
-static void work_run(struct bide__job *job)
+static void work_run(struct bide_job *job)
 {
     struct work *work = (struct work *)job;
     work->thread_run = pthread_self();
@@ -91,7 +91,7 @@ static void work_run(struct bide__job *job)
     atomic_fetch_add(&work->n_runs, 1);
 }
 
-static void work_done(struct bide__job *job)
+static void work_done(struct bide_job *job)
 {
     struct work *work = (struct work *)job;
     work->thread_end = pthread_self();
@@ -100,7 +100,7 @@ static void work_done(struct bide__job *job)
         bide__pool_abandon(work->pool, &work->abandons->job);
 }
 
-static void work_drop(struct bide__job *job)
+static void work_drop(struct bide_job *job)
 {
     struct work *work = (struct work *)job;
     sem_t *dropped = work->dropped;
@@ -172,10 +172,10 @@ BIDE_TEST(jobs_run_elsewhere_and_end_here)
 {
     struct fake_engine *fake = fake_new();
     struct bide__pool *pool = pool_open(fake, 0);
-    for (int lane = 0; lane < BIDE__LANE_COUNT; lane++) {
+    for (int lane = 0; lane < BIDE_LANE_COUNT; lane++) {
         struct work work;
         work_init(&work);
-        CHECK_INT(bide__pool_submit(pool, &work.job, (enum bide__lane)lane), 0);
+        CHECK_INT(bide__pool_submit(pool, &work.job, (enum bide_lane)lane), 0);
         reap_until_done(fake, pool, &work);
         check_ends(&work, 1, 1, 0);
         CHECK(!pthread_equal(work.thread_run, pthread_self()));
@@ -200,7 +200,7 @@ BIDE_TEST(threads_start_when_they_are_needed_and_are_used_again)
         work_init(&works[i]);
         works[i].started = &started;
         works[i].gate = &gate;
-        CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE_LANE_USER), 0);
         if (i < 4)
             sem_wait_through(&started);
         CHECK_INT(count_threads(), i < 4 ? i + 1 : 4);
@@ -223,7 +223,7 @@ BIDE_TEST(an_idle_thread_is_not_counted_on_twice)
         struct bide__pool *pool = pool_open(fake, 4);
         struct work first;
         work_init(&first);
-        CHECK_INT(bide__pool_submit(pool, &first.job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(pool, &first.job, BIDE_LANE_USER), 0);
         reap_until_done(fake, pool, &first);
         for (int i = 0; i < round; i++)
             sched_yield();
@@ -236,7 +236,7 @@ BIDE_TEST(an_idle_thread_is_not_counted_on_twice)
             work_init(&works[i]);
             works[i].started = &started;
             works[i].gate = &gate;
-            CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE__LANE_USER), 0);
+            CHECK_INT(bide__pool_submit(pool, &works[i].job, BIDE_LANE_USER), 0);
         }
         for (int i = 0; i < 2; i++) /* both run at once */
             sem_wait_through(&started);
@@ -247,7 +247,7 @@ BIDE_TEST(an_idle_thread_is_not_counted_on_twice)
     }
 }
 
-static void check_mask(struct bide__job *job)
+static void check_mask(struct bide_job *job)
 {
     (void)job;
     sigset_t blocked;
@@ -270,7 +270,7 @@ BIDE_TEST(threads_take_no_asynchronous_signals)
     struct work work;
     work_init(&work);
     work.job.run = check_mask;
-    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE_LANE_USER), 0);
     reap_until_done(fake, pool, &work);
     CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
     for (int signo = 1; signo < 32; signo++)
@@ -297,7 +297,7 @@ static void held_open(struct held *held)
     work_init(&held->holder);
     held->holder.started = &held->started;
     held->holder.gate = &held->gate;
-    CHECK_INT(bide__pool_submit(held->pool, &held->holder.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held->pool, &held->holder.job, BIDE_LANE_USER), 0);
     sem_wait_through(&held->started);
 }
 
@@ -315,7 +315,7 @@ BIDE_TEST(queued_jobs_run_in_order_and_finish_in_order)
     static struct work works[N];
     for (int i = 0; i < N; i++) {
         work_init(&works[i]);
-        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE_LANE_USER), 0);
     }
     sem_post(&held.gate);
     for (int i = 0; i < N; i++) {
@@ -335,7 +335,7 @@ BIDE_TEST(reaping_is_bounded)
     struct work works[10];
     for (int i = 0; i < 10; i++) {
         work_init(&works[i]);
-        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE_LANE_USER), 0);
     }
     sem_post(&held.gate);
     while (atomic_load(&works[9].n_runs) == 0)
@@ -349,7 +349,7 @@ BIDE_TEST(reaping_is_bounded)
     held_open(&held);
     for (int i = 0; i < 10; i++) {
         work_init(&works[i]);
-        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE__LANE_FILE), 0);
+        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE_LANE_FILE), 0);
     }
     int n_done = 0;
     while (n_done < 10) {
@@ -369,7 +369,7 @@ BIDE_TEST(a_job_abandoned_in_the_queue_never_runs)
     struct work works[3];
     for (int i = 0; i < 3; i++) {
         work_init(&works[i]);
-        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE_LANE_USER), 0);
     }
     bide__pool_abandon(held.pool, &works[1].job);
     check_ends(&works[1], 0, 0, 1);
@@ -377,7 +377,7 @@ BIDE_TEST(a_job_abandoned_in_the_queue_never_runs)
     bide__pool_abandon(held.pool, &works[2].job); /* the last of the queue */
     check_ends(&works[2], 0, 0, 1);
     work_init(&works[2]);
-    CHECK_INT(bide__pool_submit(held.pool, &works[2].job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &works[2].job, BIDE_LANE_USER), 0);
     sem_post(&held.gate);
     reap_until_done(held.fake, held.pool, &works[2]);
     check_ends(&works[0], 1, 1, 0);
@@ -402,7 +402,7 @@ BIDE_TEST(a_job_abandoned_while_it_runs_is_dropped_by_its_thread)
     CHECK_INT(bide__pool_reap(held.pool, 100), 0);
     struct work next; /* the thread goes on */
     work_init(&next);
-    CHECK_INT(bide__pool_submit(held.pool, &next.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &next.job, BIDE_LANE_USER), 0);
     reap_until_done(held.fake, held.pool, &next);
     held_close(&held);
 }
@@ -427,7 +427,7 @@ BIDE_TEST(done_may_abandon_a_job_that_would_be_next)
     struct work works[2];
     for (int i = 0; i < 2; i++) {
         work_init(&works[i]);
-        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(bide__pool_submit(held.pool, &works[i].job, BIDE_LANE_USER), 0);
     }
     works[0].pool = held.pool;
     works[0].abandons = &works[1];
@@ -450,10 +450,10 @@ BIDE_TEST(closing_waits_for_what_runs_and_drops_the_rest)
     struct work queued;
     work_init(&finished);
     work_init(&queued);
-    CHECK_INT(bide__pool_submit(held.pool, &finished.job, BIDE__LANE_FILE), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &finished.job, BIDE_LANE_FILE), 0);
     sem_wait_through(&held.fake->woken);
     queued.dropped = &held.gate; /* the close itself lets the holder go on */
-    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE_LANE_USER), 0);
     bide__pool_close(held.pool, 20 * SECOND_NS);
     check_ends(&finished, 1, 0, 1);
     check_ends(&held.holder, 1, 0, 1);
@@ -471,7 +471,7 @@ static int64_t now_ns(void)
 
 /* The engine is gone when the job ends at last: it is dropped, and the pool goes with its thread.
  */
-static void outlast_close(enum bide__lane lane, int64_t join_ns)
+static void outlast_close(enum bide_lane lane, int64_t join_ns)
 {
     struct fake_engine *fake = fake_new();
     struct bide__pool *pool = pool_open(fake, 2);
@@ -510,25 +510,25 @@ static void outlast_close(enum bide__lane lane, int64_t join_ns)
 
 BIDE_TEST(a_job_that_hangs_outlasts_the_close)
 {
-    outlast_close(BIDE__LANE_USER, 0);
-    outlast_close(BIDE__LANE_USER, SECOND_NS / 100);
-    outlast_close(BIDE__LANE_FILE, SECOND_NS / 100);
+    outlast_close(BIDE_LANE_USER, 0);
+    outlast_close(BIDE_LANE_USER, SECOND_NS / 100);
+    outlast_close(BIDE_LANE_FILE, SECOND_NS / 100);
 }
 
 BIDE_TEST(closing_does_not_wait_for_lookups)
 {
-    outlast_close(BIDE__LANE_RESOLVE, 20 * SECOND_NS);
+    outlast_close(BIDE_LANE_RESOLVE, 20 * SECOND_NS);
 }
 
 BIDE_TEST(closing_waits_for_a_thread_that_wakes_the_engine)
 {
-    for (int lane = 0; lane < BIDE__LANE_COUNT; lane++) {
+    for (int lane = 0; lane < BIDE_LANE_COUNT; lane++) {
         struct fake_engine *fake = fake_new();
         atomic_store(&fake->slow, true);
         struct bide__pool *pool = pool_open(fake, 1);
         struct work work;
         work_init(&work);
-        CHECK_INT(bide__pool_submit(pool, &work.job, (enum bide__lane)lane), 0);
+        CHECK_INT(bide__pool_submit(pool, &work.job, (enum bide_lane)lane), 0);
         sem_wait_through(&fake->woken);
         bide__pool_close(pool, 0);
         CHECK(atomic_load(&fake->slow_done));
@@ -544,7 +544,7 @@ BIDE_TEST(closing_waits_without_a_limit_if_told_so)
     struct work queued;
     work_init(&queued);
     queued.dropped = &held.gate;
-    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE_LANE_USER), 0);
     bide__pool_close(held.pool, INT64_MAX);
     check_ends(&held.holder, 1, 0, 1);
     fake_free(held.fake);
@@ -557,10 +557,10 @@ BIDE_TEST(without_a_thread_a_job_is_refused_and_with_one_it_is_queued)
     struct work work;
     work_init(&work);
     fault_arm(FAULT_SYSTEM, 1, EAGAIN);
-    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE__LANE_USER), -EAGAIN);
+    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE_LANE_USER), -EAGAIN);
     CHECK(fault_disarm());
     CHECK_STR(fault_function(), "pthread_create");
-    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE__LANE_USER), 0); /* it was not taken */
+    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE_LANE_USER), 0); /* it was not taken */
     reap_until_done(fake, pool, &work);
     check_ends(&work, 1, 1, 0);
 
@@ -571,12 +571,12 @@ BIDE_TEST(without_a_thread_a_job_is_refused_and_with_one_it_is_queued)
     work_init(&work);
     work.started = &started;
     work.gate = &gate;
-    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE__LANE_FILE), 0);
+    CHECK_INT(bide__pool_submit(pool, &work.job, BIDE_LANE_FILE), 0);
     sem_wait_through(&started);
     struct work behind;
     work_init(&behind);
     fault_arm(FAULT_SYSTEM, 1, EAGAIN);
-    CHECK_INT(bide__pool_submit(pool, &behind.job, BIDE__LANE_FILE), 0);
+    CHECK_INT(bide__pool_submit(pool, &behind.job, BIDE_LANE_FILE), 0);
     CHECK(fault_disarm());
     CHECK_INT(atomic_load(&behind.n_runs), 0);
     sem_post(&gate);
@@ -604,7 +604,7 @@ BIDE_TEST(a_forked_child_forgets_the_pool)
     held_open(&held);
     struct work queued;
     work_init(&queued);
-    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE__LANE_USER), 0);
+    CHECK_INT(bide__pool_submit(held.pool, &queued.job, BIDE_LANE_USER), 0);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -634,7 +634,7 @@ BIDE_TEST(every_job_ends_once_whatever_happens)
         for (int i = 0; i < N; i++) {
             uint64_t dice = test_random(&random);
             work_init(&works[i]);
-            enum bide__lane lane = (enum bide__lane)(dice % BIDE__LANE_COUNT);
+            enum bide_lane lane = (enum bide_lane)(dice % BIDE_LANE_COUNT);
             CHECK_INT(bide__pool_submit(pool, &works[i].job, lane), 0);
             if (dice / 8 % 3 == 0) {
                 int victim = (int)(dice / 64 % (uint64_t)(i + 1));

@@ -312,11 +312,11 @@ STREAM_TEST(a_hosts_addresses_are_tried_in_turn)
 /* Blocking work of others */
 
 struct job {
-    struct bide__job job;
+    struct bide_job job;
     int n_ends;
 };
 
-static void job_run(struct bide__job *job)
+static void job_run(struct bide_job *job)
 {
     (void)job;
     pthread_mutex_lock(&library.lock);
@@ -324,7 +324,7 @@ static void job_run(struct bide__job *job)
     pthread_mutex_unlock(&library.lock);
 }
 
-static void job_end(struct bide__job *job)
+static void job_end(struct bide_job *job)
 {
     ((struct job *)job)->n_ends++;
 }
@@ -333,13 +333,13 @@ static bide_async(resolves_behind_jobs)
 {
     enum { JOBS = 100 };
     static struct job jobs[2 * JOBS];
-    struct bide__engine *engine = bide_loop_current()->engine;
+    struct bide_engine *engine = bide_loop_current()->engine;
     struct bide_address address;
     for (int i = 0; i < 2 * JOBS; i++) {
         jobs[i].job.run = job_run;
         jobs[i].job.done = job_end;
         jobs[i].job.drop = job_end;
-        enum bide__lane lane = i < JOBS ? BIDE__LANE_USER : BIDE__LANE_FILE;
+        enum bide_lane lane = i < JOBS ? BIDE_LANE_USER : BIDE_LANE_FILE;
         CHECK_INT(engine->ops->job_submit(engine, &jobs[i].job, lane), 0);
     }
     for (int i = 0; i < 20; i++)

@@ -16,7 +16,7 @@ static sem_t inside;
 static atomic_bool giving_up;
 static atomic_bool wake_is_over;
 
-static void slow_wake(struct bide__engine *engine)
+static void slow_wake(struct bide_engine *engine)
 {
     (void)engine;
     sem_post(&inside);
@@ -27,7 +27,7 @@ static void slow_wake(struct bide__engine *engine)
     atomic_store(&wake_is_over, true);
 }
 
-static const struct bide__engine_ops fake_ops = {.name = "fake", .wake = slow_wake};
+static const struct bide_engine_ops fake_ops = {.name = "fake", .wake = slow_wake};
 
 static void *raise_once(void *argument)
 {
@@ -44,14 +44,14 @@ static void arrived(void *data)
 
 BIDE_TEST(giving_a_signal_up_waits_for_its_handler)
 {
-    struct bide__engine engine = {.ops = &fake_ops};
+    struct bide_engine engine = {.ops = &fake_ops};
     struct bide__signals signals;
     bide__signals_init(&signals, &engine);
     for (int i = 0; i < 3; i++) {
         atomic_store(&giving_up, false);
         atomic_store(&wake_is_over, false);
         CHECK_INT(sem_init(&inside, 0, 0), 0);
-        struct bide__signal *signal;
+        struct bide_signal *signal;
         CHECK_INT(bide__signals_add(&signals, SIGUSR1, arrived, NULL, &signal), 0);
         pthread_t thread;
         CHECK_INT(pthread_create(&thread, NULL, raise_once, NULL), 0);

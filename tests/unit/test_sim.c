@@ -48,7 +48,7 @@ static int noted(void *data)
 
 static bide_async(sleeps_long)
 {
-    const struct bide__engine_ops *ops = bide_loop_current()->engine->ops;
+    const struct bide_engine_ops *ops = bide_loop_current()->engine->ops;
     int64_t wall_ns = ops->wall_ns(bide_loop_current()->engine);
     double before = bide_time();
     CHECK_INT(bide_sleep(3600), 0);
@@ -117,7 +117,7 @@ static void on_done(bide_task *task, void *data)
 
 static bide_async(draws, (uint64_t *, ret_trace), (uint64_t *, ret_entropy))
 {
-    struct bide__engine *engine = bide_loop_current()->engine;
+    struct bide_engine *engine = bide_loop_current()->engine;
     bide_task *tasks[6];
     CHECK_INT(engine->ops->entropy(engine, ret_entropy, sizeof *ret_entropy), 0);
     for (int i = 0; i < 6; i++) {
@@ -367,7 +367,7 @@ BIDE_TEST(injected_signals_are_counted)
 BIDE_TEST(no_descriptor_is_adopted)
 {
     bide_loop *loop = rig_loop_with(&simulated);
-    struct bide__sock *sock;
-    CHECK_INT(loop->engine->ops->sock_adopt(loop->engine, 0, BIDE__ADOPT_ANY, &sock), -ENOSYS);
+    struct bide_sock *sock;
+    CHECK_INT(loop->engine->ops->sock_adopt(loop->engine, 0, BIDE_ADOPT_ANY, &sock), -ENOSYS);
     rig_close(loop);
 }

@@ -13,21 +13,21 @@ BIDE_TEST(nobody_listens)
     struct address ipv4 = address_of(AF_INET, "10.0.0.1", 80);
     struct address path = address_of(AF_UNIX, "/run/nobody", 0);
     struct address other = address_of(AF_UNIX, "/run/somebody", 0);
-    struct bide__sock *sock = open_sock(AF_INET);
-    struct bide__sock *local = open_sock(AF_UNIX);
-    struct bide__sock *bound = open_sock(AF_UNIX);
+    struct bide_sock *sock = open_sock(AF_INET);
+    struct bide_sock *local = open_sock(AF_UNIX);
+    struct bide_sock *bound = open_sock(AF_UNIX);
     CHECK_INT(connect_to(sock, &ipv4), -ECONNREFUSED);
     CHECK_INT(connect_to(local, &path), -ENOENT);
     CHECK_INT(bind_to(bound, &other), 0);
     CHECK_INT(connect_to(local, &other), -ECONNREFUSED);
-    struct bide__sock *listener = open_sock(AF_INET);
+    struct bide_sock *listener = open_sock(AF_INET);
     CHECK_INT(bind_to(listener, &ipv4), 0);
     CHECK_INT(connect_to(sock, &ipv4), -ECONNREFUSED);
     CHECK_INT(ops->sock_listen(listener, 1), 0);
     CHECK_INT(connect_to(sock, &ipv4), 0); /* the same socket may try again */
     CHECK_INT(connect_to(sock, &ipv4), -EISCONN);
     CHECK_INT(connect_to(listener, &ipv4), -EISCONN);
-    struct bide__sock *socks[] = {sock, local, bound, listener};
+    struct bide_sock *socks[] = {sock, local, bound, listener};
     for (int i = 0; i < 4; i++)
         ops->sock_close(socks[i]);
     rig_close(engine);
@@ -37,21 +37,21 @@ BIDE_TEST(a_full_queue_makes_others_try_again)
 {
     open_seed(1);
     struct address address = address_of(AF_INET, "127.0.0.1", 80);
-    struct bide__sock *listener = open_sock(AF_INET);
-    struct bide__sock *clients[3];
+    struct bide_sock *listener = open_sock(AF_INET);
+    struct bide_sock *clients[3];
     struct rig_op ops_of[3];
     CHECK_INT(bind_to(listener, &address), 0);
     CHECK_INT(ops->sock_listen(listener, 0), 0);
     int64_t before_ns = ops->now_ns(engine);
     for (int i = 0; i < 3; i++) {
         clients[i] = open_sock(AF_INET);
-        CHECK_INT(begin(clients[i], &ops_of[i], &address), BIDE__PENDING);
+        CHECK_INT(begin(clients[i], &ops_of[i], &address), BIDE_PENDING);
         CHECK_INT(begin(clients[i], &(struct rig_op){0}, &address), -EALREADY);
     }
     while (!(ops_of[0].n_ends + ops_of[1].n_ends + ops_of[2].n_ends))
         rig_turn(engine);
-    struct bide__sock *first = accept_from(listener);
-    struct bide__sock *none;
+    struct bide_sock *first = accept_from(listener);
+    struct bide_sock *none;
     CHECK_INT(ops->try_accept(listener, &none), -EAGAIN);
     run_dry(); /* the second gets in after a second, the third gives up after two minutes */
     CHECK_RANGE(ops->now_ns(engine) - before_ns, 60 * SECOND_NS, 130 * SECOND_NS);
@@ -81,8 +81,8 @@ BIDE_TEST(a_full_local_queue_says_so)
     open_seed(1);
     struct sockaddr_storage name;
     struct address address;
-    struct bide__sock *clients[] = {open_sock(AF_UNIX), open_sock(AF_UNIX)};
-    struct bide__sock *listener = rig_listen(engine, AF_UNIX, 0, &name, &address.length);
+    struct bide_sock *clients[] = {open_sock(AF_UNIX), open_sock(AF_UNIX)};
+    struct bide_sock *listener = rig_listen(engine, AF_UNIX, 0, &name, &address.length);
     address.bytes = name;
     CHECK_INT(address.length, sizeof(sa_family_t) + 6); /* a name was chosen */
     CHECK_INT(connect_to(clients[0], &address), 0);
@@ -100,14 +100,14 @@ BIDE_TEST(attempts_are_given_up)
     struct address address = address_of(AF_INET, "127.0.0.1", 80);
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         open_seed(seed);
-        struct bide__sock *listener = open_sock(AF_INET);
+        struct bide_sock *listener = open_sock(AF_INET);
         struct rig_op connecting[3];
-        struct bide__sock *socks[3];
+        struct bide_sock *socks[3];
         CHECK_INT(bind_to(listener, &address), 0);
         CHECK_INT(ops->sock_listen(listener, 8), 0);
         for (int i = 0; i < 3; i++) {
             socks[i] = open_sock(AF_INET);
-            CHECK_INT(begin(socks[i], &connecting[i], &address), BIDE__PENDING);
+            CHECK_INT(begin(socks[i], &connecting[i], &address), BIDE_PENDING);
         }
         CHECK_INT(recv_one(socks[0]), -EAGAIN);
         CHECK_INT(send_text(socks[0], "x"), -EAGAIN);
@@ -130,9 +130,9 @@ BIDE_TEST(attempts_are_given_up)
 BIDE_TEST(sockets_that_are_not_connected)
 {
     open_seed(1);
-    struct bide__sock *sock = open_sock(AF_INET);
-    struct bide__sock *local = open_sock(AF_UNIX);
-    struct bide__sock *none;
+    struct bide_sock *sock = open_sock(AF_INET);
+    struct bide_sock *local = open_sock(AF_UNIX);
+    struct bide_sock *none;
     struct address address = {.length = sizeof address.bytes};
     CHECK_INT(recv_one(sock), -ENOTCONN);
     CHECK_INT(recv_one(local), -EINVAL);
@@ -156,17 +156,17 @@ BIDE_TEST(a_listener_that_is_shut_down_listens_no_more)
     open_seed(1);
     struct sockaddr_storage name;
     struct address address;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 1, &name, &address.length);
-    struct bide__sock *none;
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 1, &name, &address.length);
+    struct bide_sock *none;
     struct rig_op accepting;
     address.bytes = name;
     rig_op_init(&accepting);
-    CHECK_INT(ops->accept_wait(listener, &accepting.op), BIDE__PENDING);
+    CHECK_INT(ops->accept_wait(listener, &accepting.op), BIDE_PENDING);
     CHECK_INT(ops->sock_shutdown(listener, SHUT_RD), 0);
     rig_end(engine, &accepting);
     CHECK_INT(accepting.result, 0);
     CHECK_INT(ops->try_accept(listener, &none), -EINVAL);
-    struct bide__sock *client = open_sock(AF_INET);
+    struct bide_sock *client = open_sock(AF_INET);
     CHECK_INT(connect_to(client, &address), -ECONNREFUSED);
     ops->sock_close(client);
     ops->sock_close(listener);
@@ -175,7 +175,7 @@ BIDE_TEST(a_listener_that_is_shut_down_listens_no_more)
 
 /* Names */
 
-static int try_listen(struct bide__sock *sock, const struct address *address)
+static int try_listen(struct bide_sock *sock, const struct address *address)
 {
     int rc = bind_to(sock, address);
     return rc < 0 ? rc : ops->sock_listen(sock, 1);
@@ -184,7 +184,7 @@ static int try_listen(struct bide__sock *sock, const struct address *address)
 /* What listening on `second` gives while somebody listens on `first`, both with the option set. */
 static int listen_twice(const struct address *first, const struct address *second, int option)
 {
-    struct bide__sock *socks[2];
+    struct bide_sock *socks[2];
     int yes = 1;
     for (int i = 0; i < 2; i++) {
         socks[i] = open_sock(i ? second->bytes.ss_family : first->bytes.ss_family);
@@ -220,8 +220,8 @@ BIDE_TEST(a_name_has_one_owner)
     CHECK_INT(listen_twice(&path, &one4, 0), 0);
     CHECK_INT(listen_twice(&one4, &one4, SO_REUSEADDR), -EADDRINUSE);
     CHECK_INT(listen_twice(&one4, &one4, SO_REUSEPORT), 0);
-    struct bide__sock *first = open_sock(AF_INET);
-    struct bide__sock *second = open_sock(AF_INET);
+    struct bide_sock *first = open_sock(AF_INET);
+    struct bide_sock *second = open_sock(AF_INET);
     int yes = 1;
     CHECK_INT(ops->sock_setopt(first, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
     CHECK_INT(ops->sock_setopt(second, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
@@ -242,9 +242,9 @@ BIDE_TEST(one_wildcard_takes_both_families_unless_told_otherwise)
     struct address any4 = address_of(AF_INET, "0.0.0.0", 80);
     struct address to4 = address_of(AF_INET, "10.0.0.1", 80);
     for (int only = 0; only < 2; only++) {
-        struct bide__sock *listener = open_sock(AF_INET6);
-        struct bide__sock *other = open_sock(AF_INET);
-        struct bide__sock *client = open_sock(AF_INET);
+        struct bide_sock *listener = open_sock(AF_INET6);
+        struct bide_sock *other = open_sock(AF_INET);
+        struct bide_sock *client = open_sock(AF_INET);
         CHECK_INT(ops->sock_setopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only), 0);
         CHECK_INT(try_listen(listener, &any6), 0);
         CHECK_INT(ops->sock_setopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only),
@@ -252,7 +252,7 @@ BIDE_TEST(one_wildcard_takes_both_families_unless_told_otherwise)
         CHECK_INT(bind_to(other, &any4), only ? 0 : -EADDRINUSE);
         CHECK_INT(connect_to(client, &to4), only ? -ECONNREFUSED : 0);
         if (!only) {
-            struct bide__sock *server = accept_from(listener);
+            struct bide_sock *server = accept_from(listener);
             struct address peer = name_of(server, true);
             char text[INET6_ADDRSTRLEN];
             inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&peer.bytes)->sin6_addr, text,
@@ -290,8 +290,8 @@ BIDE_TEST(both_sides_know_each_others_names)
         close_pair(&pair);
     }
     struct address path = address_of(AF_UNIX, "/run/name", 0);
-    struct bide__sock *named = open_sock(AF_UNIX);
-    struct bide__sock *fresh = open_sock(AF_INET);
+    struct bide_sock *named = open_sock(AF_UNIX);
+    struct bide_sock *fresh = open_sock(AF_INET);
     CHECK_INT(bind_to(named, &path), 0);
     CHECK_INT(name_of(named, false).length, path.length + 1); /* the zero byte counts */
     CHECK_INT(port_of(fresh), 0);
@@ -304,7 +304,7 @@ BIDE_TEST(both_sides_know_each_others_names)
     rig_close(engine);
 }
 
-static int get_option(struct bide__sock *sock, int level, int name)
+static int get_option(struct bide_sock *sock, int level, int name)
 {
     int value = -1;
     socklen_t length = sizeof value;
@@ -316,9 +316,9 @@ BIDE_TEST(options_are_remembered_and_inherited)
 {
     open_seed(1);
     struct address address = address_of(AF_INET, "127.0.0.1", 80);
-    struct bide__sock *listener = open_sock(AF_INET);
-    struct bide__sock *client = open_sock(AF_INET);
-    struct bide__sock *local = open_sock(AF_UNIX);
+    struct bide_sock *listener = open_sock(AF_INET);
+    struct bide_sock *client = open_sock(AF_INET);
+    struct bide_sock *local = open_sock(AF_UNIX);
     int value = 10000;
     struct linger linger = {1, 5};
     struct linger got = {0};
@@ -328,7 +328,7 @@ BIDE_TEST(options_are_remembered_and_inherited)
     CHECK_INT(ops->sock_setopt(listener, SOL_SOCKET, SO_LINGER, &linger, 1), -EINVAL);
     CHECK_INT(try_listen(listener, &address), 0);
     CHECK_INT(connect_to(client, &address), 0);
-    struct bide__sock *server = accept_from(listener);
+    struct bide_sock *server = accept_from(listener);
     CHECK_INT(get_option(server, SOL_SOCKET, SO_RCVBUF), 20000); /* Linux doubles it */
     CHECK_INT(ops->sock_getopt(server, SOL_SOCKET, SO_LINGER, &got, &length), 0);
     CHECK_INT(got.l_onoff == 1 && got.l_linger == 5, 1);
@@ -370,7 +370,7 @@ BIDE_TEST(links_have_their_latency)
     CHECK_INT(bide__sim_link(sim(), "10.0.0.2", "10.0.0.1", SECOND_NS / 10, SECOND_NS / 5), 0);
     struct address there = address_of(AF_INET, "10.0.0.1", 80);
     struct address here = address_of(AF_INET, "10.0.0.2", 0);
-    struct bide__sock *listener = open_sock(AF_INET);
+    struct bide_sock *listener = open_sock(AF_INET);
     struct pair pair = {.client = open_sock(AF_INET)};
     CHECK_INT(try_listen(listener, &there), 0);
     CHECK_INT(bind_to(pair.client, &here), 0);

@@ -15,27 +15,27 @@
 
 enum { SEEDS = 50, JOBS = 8 };
 
-static struct bide__engine *sim_engine(uint64_t seed, unsigned user_threads_max)
+static struct bide_engine *sim_engine(uint64_t seed, unsigned user_threads_max)
 {
-    struct bide__engine *engine = NULL;
-    struct bide__engine_opts opts = {.seed = seed, .user_threads_max = user_threads_max};
+    struct bide_engine *engine = NULL;
+    struct bide_engine_opts opts = {.seed = seed, .user_threads_max = user_threads_max};
     CHECK_INT(bide__engine_open("sim", &opts, &engine), 0);
     return engine;
 }
 
 /* Polls until nothing is under way. */
-static void run_dry(struct bide__engine *engine)
+static void run_dry(struct bide_engine *engine)
 {
     int rc;
     do
-        rc = engine->ops->poll(engine, BIDE__NO_DEADLINE);
+        rc = engine->ops->poll(engine, BIDE_NO_DEADLINE);
     while (rc >= 0);
     CHECK_INT(rc, -EDEADLK);
 }
 
 struct task_job {
-    struct bide__job job;
-    struct bide__engine *engine;
+    struct bide_job job;
+    struct bide_engine *engine;
     struct task_job *others; /* to be abandoned by run() */
     char letter;
     int n_runs;
@@ -54,7 +54,7 @@ static void append(char *letters, char letter)
     letters[n + 1] = '\0';
 }
 
-static void job_run(struct bide__job *base)
+static void job_run(struct bide_job *base)
 {
     struct task_job *job = (struct task_job *)base;
     job->n_runs++;
@@ -63,26 +63,26 @@ static void job_run(struct bide__job *base)
         job->engine->ops->job_abandon(job->engine, &job->others->job);
 }
 
-static void job_done(struct bide__job *base)
+static void job_done(struct bide_job *base)
 {
     struct task_job *job = (struct task_job *)base;
     job->n_dones++;
     append(dones, job->letter);
 }
 
-static void job_drop(struct bide__job *base)
+static void job_drop(struct bide_job *base)
 {
     ((struct task_job *)base)->n_drops++;
 }
 
-static void submit(struct bide__engine *engine, struct task_job *jobs, int n)
+static void submit(struct bide_engine *engine, struct task_job *jobs, int n)
 {
     runs[0] = dones[0] = '\0';
     for (int i = 0; i < n; i++) {
         jobs[i] = (struct task_job){.job = {job_run, job_done, job_drop, NULL, NULL, 0, 0},
                                     .engine = engine,
                                     .letter = (char)('a' + i)};
-        CHECK_INT(engine->ops->job_submit(engine, &jobs[i].job, BIDE__LANE_USER), 0);
+        CHECK_INT(engine->ops->job_submit(engine, &jobs[i].job, BIDE_LANE_USER), 0);
         CHECK_INT(jobs[i].n_runs, 0);
     }
 }
@@ -92,7 +92,7 @@ BIDE_TEST(jobs_run_in_any_order_that_workers_allow)
     struct task_job jobs[JOBS];
     int n_in_order = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct bide__engine *engine = sim_engine(seed, 0);
+        struct bide_engine *engine = sim_engine(seed, 0);
         submit(engine, jobs, JOBS);
         run_dry(engine);
         for (int i = 0; i < JOBS; i++) {
@@ -109,7 +109,7 @@ BIDE_TEST(one_worker_keeps_the_order)
 {
     struct task_job jobs[JOBS];
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct bide__engine *engine = sim_engine(seed, 1);
+        struct bide_engine *engine = sim_engine(seed, 1);
         submit(engine, jobs, JOBS);
         run_dry(engine);
         CHECK_STR(runs, "abcdefgh");
@@ -123,10 +123,10 @@ BIDE_TEST(an_abandoned_job_is_dropped_once_wherever_it_is)
     bool dropped_after_run = false;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct task_job jobs[JOBS];
-        struct bide__engine *engine = sim_engine(seed, 2);
+        struct bide_engine *engine = sim_engine(seed, 2);
         submit(engine, jobs, JOBS);
         for (unsigned i = 0; i < seed % 7; i++)
-            CHECK(engine->ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+            CHECK(engine->ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
         for (int i = 0; i < JOBS; i++)
             if (jobs[i].n_dones == 0)
                 engine->ops->job_abandon(engine, &jobs[i].job);
@@ -135,7 +135,7 @@ BIDE_TEST(an_abandoned_job_is_dropped_once_wherever_it_is)
             dropped_before_run |= jobs[i].n_drops && !jobs[i].n_runs;
             dropped_after_run |= jobs[i].n_drops && jobs[i].n_runs;
         }
-        CHECK_INT(engine->ops->poll(engine, BIDE__NO_DEADLINE), -EDEADLK);
+        CHECK_INT(engine->ops->poll(engine, BIDE_NO_DEADLINE), -EDEADLK);
         rig_close(engine);
     }
     CHECK(dropped_before_run && dropped_after_run);
@@ -144,7 +144,7 @@ BIDE_TEST(an_abandoned_job_is_dropped_once_wherever_it_is)
 BIDE_TEST(a_job_may_abandon_itself)
 {
     struct task_job job[1];
-    struct bide__engine *engine = sim_engine(1, 0);
+    struct bide_engine *engine = sim_engine(1, 0);
     submit(engine, job, 1);
     job->others = job;
     run_dry(engine);
@@ -157,10 +157,10 @@ BIDE_TEST(a_job_may_abandon_itself)
 BIDE_TEST(closing_drops_what_is_left)
 {
     struct task_job jobs[JOBS];
-    struct bide__engine *engine = sim_engine(1, 1);
+    struct bide_engine *engine = sim_engine(1, 1);
     submit(engine, jobs, JOBS);
     while (!jobs[1].n_runs)
-        CHECK(engine->ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+        CHECK(engine->ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
     rig_close(engine);
     for (int i = 0; i < JOBS; i++)
         CHECK_INT(jobs[i].n_dones + jobs[i].n_drops, 1);
@@ -170,23 +170,23 @@ BIDE_TEST(closing_drops_what_is_left)
 /* Lookups */
 
 struct look {
-    struct bide__lookup lookup;
+    struct bide_lookup lookup;
     int n_dones;
 };
 
-static void look_done(struct bide__job *job)
+static void look_done(struct bide_job *job)
 {
     ((struct look *)job)->n_dones++;
 }
 
-static void look_drop(struct bide__job *job)
+static void look_drop(struct bide_job *job)
 {
     (void)job;
     FAIL("a lookup was dropped");
 }
 
 /* The answer in words: addresses, or the error's number. */
-static const char *look_up(struct bide__engine *engine, const char *host, const char *service,
+static const char *look_up(struct bide_engine *engine, const char *host, const char *service,
                            int family, int flags)
 {
     static char words[512];
@@ -231,7 +231,7 @@ static const char *number_of(int error)
 
 BIDE_TEST(lookups_know_numbers_localhost_and_what_was_added)
 {
-    struct bide__engine *engine = sim_engine(1, 0);
+    struct bide_engine *engine = sim_engine(1, 0);
     struct bide__sim *sim = bide__sim_of(engine);
     CHECK_STR(look_up(engine, "10.1.2.3", "80", AF_UNSPEC, 0), "10.1.2.3:80");
     CHECK_STR(look_up(engine, "fe80::1", NULL, AF_INET6, 0), "fe80::1:0");
@@ -265,14 +265,14 @@ static void count_signal(void *data)
     ++*(int *)data;
 }
 
-static int use_everything(struct bide__engine **engine, struct look *look, struct task_job *job)
+static int use_everything(struct bide_engine **engine, struct look *look, struct task_job *job)
 {
-    struct bide__engine_opts opts = {.seed = 3};
+    struct bide_engine_opts opts = {.seed = 3};
     int rc = bide__engine_open("sim", &opts, engine);
     if (rc < 0)
         return rc;
-    const struct bide__engine_ops *ops = (*engine)->ops;
-    struct bide__signal *signal;
+    const struct bide_engine_ops *ops = (*engine)->ops;
+    struct bide_signal *signal;
     int n_signals = 0;
     rc = ops->signal_open(*engine, SIGINT, count_signal, &n_signals, &signal);
     if (rc < 0)
@@ -283,7 +283,7 @@ static int use_everything(struct bide__engine **engine, struct look *look, struc
         return rc;
     *job = (struct task_job){.job = {.run = job_run, .done = job_done, .drop = job_drop},
                              .letter = 'a'};
-    rc = ops->job_submit(*engine, &job->job, BIDE__LANE_FILE);
+    rc = ops->job_submit(*engine, &job->job, BIDE_LANE_FILE);
     if (rc < 0)
         return rc;
     *look = (struct look){.lookup = {.job = {.done = look_done, .drop = look_drop},
@@ -305,7 +305,7 @@ BIDE_TEST(every_allocation_may_fail)
 {
     unsigned long n = 1;
     for (bool hit = true; hit; n++) {
-        struct bide__engine *engine = NULL;
+        struct bide_engine *engine = NULL;
         struct look look;
         struct task_job job = {0};
         runs[0] = dones[0] = '\0';

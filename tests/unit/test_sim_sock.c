@@ -35,7 +35,7 @@ static void stream_bytes(struct pair *pair, bool local)
     struct rig_op sending;
     rig_op_init(&sending);
     int started = ops->send(pair->client, &sending.op, iov, 3);
-    CHECK_INT(started, BIDE__PENDING);
+    CHECK_INT(started, BIDE_PENDING);
     rig_recv_exactly(pair->server, in, BIG);
     if (sending.n_ends == 0)
         rig_end(engine, &sending);
@@ -166,7 +166,7 @@ static void close_now(struct pair *pair, bool local)
     struct linger now = {.l_onoff = 1};
     struct rig_op waiting;
     rig_op_init(&waiting);
-    CHECK_INT(ops->recv_wait(pair->server, &waiting.op), BIDE__PENDING);
+    CHECK_INT(ops->recv_wait(pair->server, &waiting.op), BIDE_PENDING);
     CHECK_INT(ops->sock_setopt(pair->client, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
     CHECK_INT(send_text(pair->client, "lost or not"), 11);
     ops->sock_close(pair->client);
@@ -190,7 +190,7 @@ static void reset_sender(struct pair *pair, bool local)
     struct iovec iov = {data, sizeof data};
     struct rig_op sending;
     rig_op_init(&sending);
-    CHECK_INT(ops->send(pair->client, &sending.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(ops->send(pair->client, &sending.op, &iov, 1), BIDE_PENDING);
     run_dry();
     CHECK_INT(sending.n_ends, 0);
     ops->sock_close(pair->server);
@@ -211,7 +211,7 @@ static void shut_reading(struct pair *pair, bool local)
 {
     struct rig_op waiting;
     rig_op_init(&waiting);
-    CHECK_INT(ops->recv_wait(pair->client, &waiting.op), BIDE__PENDING);
+    CHECK_INT(ops->recv_wait(pair->client, &waiting.op), BIDE_PENDING);
     CHECK_INT(ops->sock_shutdown(pair->client, SHUT_RD), 0);
     rig_end(engine, &waiting);
     CHECK_INT(waiting.result, 0);
@@ -269,14 +269,14 @@ BIDE_TEST(what_completes_together_completes_in_any_order)
         for (int i = 0; i < PAIRS; i++) {
             pairs[i] = connect_pair(AF_UNIX);
             rig_op_init(&waits[i]);
-            CHECK_INT(ops->recv_wait(pairs[i].server, &waits[i].op), BIDE__PENDING);
+            CHECK_INT(ops->recv_wait(pairs[i].server, &waits[i].op), BIDE_PENDING);
         }
         for (int i = 0; i < PAIRS; i++)
             CHECK_INT(send_text(pairs[i].client, "x"), 1);
         bide__sim_shape(sim())->turn_ns_max = 0;
         bide__sim_shape(sim())->oversleep_ns_max = 0;
         while (n_ended < PAIRS) {
-            CHECK_INT(ops->poll(engine, BIDE__NO_DEADLINE), 1);
+            CHECK_INT(ops->poll(engine, BIDE_NO_DEADLINE), 1);
             for (unsigned i = 0; i < PAIRS; i++)
                 if (waits[i].n_ends == 1) {
                     waits[i].n_ends = 2;
@@ -298,7 +298,7 @@ BIDE_TEST(what_completes_together_completes_in_any_order)
 enum { SOCKS = 6 };
 
 struct side {
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     struct rig_op receiving;
     struct rig_op sending;
     char out[4096];
@@ -319,12 +319,12 @@ static void side_step(struct side *side, uint64_t *random)
             CHECK_INT((unsigned char)got[i], side->next_in++);
         break;
     case 2:
-        if (side->receiving.op.state == BIDE__OP_IDLE)
+        if (side->receiving.op.state == BIDE_OP_IDLE)
             ops->recv_wait(side->sock, &side->receiving.op);
         break;
     case 3:
     case 4:
-        if (side->sending.op.state != BIDE__OP_IDLE)
+        if (side->sending.op.state != BIDE_OP_IDLE)
             break;
         side->iov = (struct iovec){side->out, 1 + test_random(random) % sizeof side->out};
         for (size_t i = 0; i < side->iov.iov_len; i++)
@@ -333,7 +333,7 @@ static void side_step(struct side *side, uint64_t *random)
         size_t size = side->iov.iov_len;
         if (ops->send(side->sock, &side->sending.op, &side->iov, 1) == 0)
             side->next_out = (unsigned char)(side->next_out + size);
-        else if (side->sending.op.state == BIDE__OP_IDLE)
+        else if (side->sending.op.state == BIDE_OP_IDLE)
             side->next_out = (unsigned char)(side->next_out + side->sending.op.n_done);
         break;
     case 5:
@@ -349,7 +349,7 @@ static void side_step(struct side *side, uint64_t *random)
     }
 }
 
-static void side_sent(struct bide__op *op)
+static void side_sent(struct bide_op *op)
 {
     struct side *side = (struct side *)((char *)op - offsetof(struct side, sending.op));
     side->next_out = (unsigned char)(side->next_out + op->n_done);
@@ -374,11 +374,11 @@ static uint64_t random_life(uint64_t seed)
     if (seed % 3 == 0)
         bide__sim_reset(sim(), NULL);
     for (int i = 0; i < SOCKS; i++) {
-        struct bide__op *pending[] = {&sides[i].receiving.op, &sides[i].sending.op};
+        struct bide_op *pending[] = {&sides[i].receiving.op, &sides[i].sending.op};
         for (int j = 0; j < 2; j++) {
             ops->cancel(pending[j]);
-            while (pending[j]->state != BIDE__OP_IDLE)
-                CHECK(ops->poll(engine, BIDE__NO_DEADLINE) >= 0);
+            while (pending[j]->state != BIDE_OP_IDLE)
+                CHECK(ops->poll(engine, BIDE_NO_DEADLINE) >= 0);
         }
         ops->sock_close(sides[i].sock);
     }

@@ -45,7 +45,7 @@ BIDE_TEST(a_connect_is_undecided_or_done_or_failed)
     int undecided = start_connect(&address); /* the listener's queue is full */
     CHECK_INT(bide__fd_connect_result(undecided), -EINPROGRESS);
     CHECK(!bide__fd_ready(undecided, POLLOUT));
-    struct bide__sock sock = {.fd = undecided};
+    struct bide_sock sock = {.fd = undecided};
     CHECK_INT(bide__socket_shutdown(&sock, SHUT_RDWR), 0);
     CHECK_INT(bide__fd_connect_result(undecided), -ECONNRESET);
     CHECK_INT(bide__fd_connect_result(undecided), -ECONNABORTED); /* no reason is left */
@@ -80,25 +80,25 @@ BIDE_TEST(adopting_tells_what_a_descriptor_is)
     unsigned traits = 99;
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
-    CHECK_INT(bide__fd_adopt(fds[0], BIDE__ADOPT_ANY, &traits), 0);
+    CHECK_INT(bide__fd_adopt(fds[0], BIDE_ADOPT_ANY, &traits), 0);
     CHECK_INT(traits, 0);
     close(fds[0]);
     close(fds[1]);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    CHECK_INT(bide__fd_adopt(fds[0], BIDE__ADOPT_ANY, &traits), 0);
+    CHECK_INT(bide__fd_adopt(fds[0], BIDE_ADOPT_ANY, &traits), 0);
     CHECK_INT(traits, BIDE__FD_SOCKET);
     close(fds[0]);
     close(fds[1]);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK_INT(bide__fd_adopt(fd, BIDE__ADOPT_ANY, &traits), 0);
+    CHECK_INT(bide__fd_adopt(fd, BIDE_ADOPT_ANY, &traits), 0);
     CHECK_INT(traits, BIDE__FD_SOCKET | BIDE__FD_TCP);
     close(fd);
     fd = socket(AF_INET, SOCK_DGRAM, 0);
-    CHECK_INT(bide__fd_adopt(fd, BIDE__ADOPT_ANY, &traits), 0);
+    CHECK_INT(bide__fd_adopt(fd, BIDE_ADOPT_ANY, &traits), 0);
     CHECK_INT(traits, BIDE__FD_SOCKET);
     close(fd);
     fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CHECK_INT(bide__fd_adopt(fd, BIDE__ADOPT_ANY, &traits), -EPERM);
+    CHECK_INT(bide__fd_adopt(fd, BIDE_ADOPT_ANY, &traits), -EPERM);
     close(fd);
 }
 

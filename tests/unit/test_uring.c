@@ -9,25 +9,25 @@
 
 #include <stdio.h>
 
-static struct bide__engine *open_uring(unsigned queue_entries)
+static struct bide_engine *open_uring(unsigned queue_entries)
 {
-    struct bide__engine_opts opts = {.queue_entries = queue_entries};
-    struct bide__engine *engine;
+    struct bide_engine_opts opts = {.queue_entries = queue_entries};
+    struct bide_engine *engine;
     CHECK_INT(bide__uring_open(&opts, &engine), 0);
     return engine;
 }
 
 /* Turns that do not wait: whatever the kernel has by now is delivered. */
-static void run_briefly(struct bide__engine *engine)
+static void run_briefly(struct bide_engine *engine)
 {
     for (int i = 0; i < 20; i++)
         CHECK(engine->ops->poll(engine, 0) >= 0);
 }
 
-static void start_recv(struct bide__sock *sock, struct rig_op *op)
+static void start_recv(struct bide_sock *sock, struct rig_op *op)
 {
     rig_op_init(op);
-    CHECK_INT(sock->engine->ops->recv_wait(sock, &op->op), BIDE__PENDING);
+    CHECK_INT(sock->engine->ops->recv_wait(sock, &op->op), BIDE_PENDING);
 }
 
 static unsigned char pattern(size_t at)
@@ -53,7 +53,7 @@ static size_t write_pattern(int fd, size_t at, size_t end)
     return at;
 }
 
-static size_t read_pattern(struct bide__sock *sock, size_t at, size_t end, size_t size_read)
+static size_t read_pattern(struct bide_sock *sock, size_t at, size_t end, size_t size_read)
 {
     static unsigned char block[65536];
     while (at < end) {
@@ -71,7 +71,7 @@ static size_t read_pattern(struct bide__sock *sock, size_t at, size_t end, size_
 /* A send that the peer's window cannot take whole. */
 enum { STUCK_BYTES = 16 << 20 };
 
-static void start_stuck_send(struct bide__sock *sock, struct rig_op *op, struct iovec *iov)
+static void start_stuck_send(struct bide_sock *sock, struct rig_op *op, struct iovec *iov)
 {
     static char *zeros;
     if (!zeros)
@@ -79,12 +79,12 @@ static void start_stuck_send(struct bide__sock *sock, struct rig_op *op, struct 
     CHECK(zeros);
     *iov = (struct iovec){zeros, STUCK_BYTES};
     rig_op_init(op);
-    CHECK_INT(sock->engine->ops->send(sock, &op->op, iov, 1), BIDE__PENDING);
+    CHECK_INT(sock->engine->ops->send(sock, &op->op, iov, 1), BIDE_PENDING);
 }
 
 BIDE_TEST(idle_turns_make_no_system_call)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     start_recv(pair.sock, &op);
@@ -103,7 +103,7 @@ BIDE_TEST(idle_turns_make_no_system_call)
 BIDE_TEST(a_turn_makes_one_system_call)
 {
     enum { N = 8 };
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pairs[N];
     struct rig_op ops[N];
     for (int i = 0; i < N; i++)
@@ -131,7 +131,7 @@ BIDE_TEST(a_submission_queue_of_one_takes_everything_in_turn)
     enum { N = 100 };
     static struct rig_pair pairs[N];
     static struct rig_op receives[N], sends[N];
-    struct bide__engine *engine = open_uring(1);
+    struct bide_engine *engine = open_uring(1);
     char out = 'x';
     struct iovec iovs[N];
     for (int i = 0; i < N; i++) {
@@ -139,7 +139,7 @@ BIDE_TEST(a_submission_queue_of_one_takes_everything_in_turn)
         start_recv(pairs[i].sock, &receives[i]);
         iovs[i] = (struct iovec){&out, 1};
         rig_op_init(&sends[i]);
-        CHECK_INT(engine->ops->send(pairs[i].sock, &sends[i].op, &iovs[i], 1), BIDE__PENDING);
+        CHECK_INT(engine->ops->send(pairs[i].sock, &sends[i].op, &iovs[i], 1), BIDE_PENDING);
         CHECK_INT(write_pattern(pairs[i].peer, 0, 1000), 1000);
     }
     for (int i = 0; i < N; i++) {
@@ -160,7 +160,7 @@ BIDE_TEST(completions_beyond_the_queue_are_not_lost)
     enum { N = 200, ROUNDS = 3, BYTES = 500 };
     static struct rig_pair pairs[N];
     static struct rig_op ops[N];
-    struct bide__engine *engine = open_uring(2);
+    struct bide_engine *engine = open_uring(2);
     for (int i = 0; i < N; i++)
         pairs[i] = rig_tcp_pair(engine);
     for (size_t at = 0; at < ROUNDS * BYTES; at += BYTES) {
@@ -182,13 +182,13 @@ BIDE_TEST(completions_beyond_the_queue_are_not_lost)
 
 BIDE_TEST(what_is_cancelled_before_its_submission_never_happens)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op sending, receiving;
     char text[] = "never";
     struct iovec iov = {text, 5};
     rig_op_init(&sending);
-    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE__PENDING);
+    CHECK_INT(engine->ops->send(pair.sock, &sending.op, &iov, 1), BIDE_PENDING);
     start_recv(pair.sock, &receiving);
     engine->ops->cancel(&sending.op);
     engine->ops->cancel(&receiving.op);
@@ -216,7 +216,7 @@ BIDE_TEST(cancels_wait_for_their_place_in_the_queue)
     static struct rig_op ops[N];
     static char block[1 << 16];
     struct iovec iovs[N];
-    struct bide__engine *engine = open_uring(2);
+    struct bide_engine *engine = open_uring(2);
     for (int i = 0; i < N; i++) {
         pairs[i] = rig_tcp_pair(engine);
         start_stuck_send(pairs[i].sock, &ops[i], &iovs[i]);
@@ -251,7 +251,7 @@ BIDE_TEST(a_cancel_never_hits_the_next_operation)
     struct iovec iovs[N];
     bool is_asked[N] = {false};
     uint64_t state = test_seed();
-    struct bide__engine *engine = open_uring(2);
+    struct bide_engine *engine = open_uring(2);
     for (int i = 0; i < N; i++) {
         pairs[i] = rig_tcp_pair(engine);
         start_stuck_send(pairs[i].sock, &ops[i], &iovs[i]);
@@ -269,9 +269,9 @@ BIDE_TEST(a_cancel_never_hits_the_next_operation)
             CHECK_INT(ops[i].n_ends, 1);
             CHECK_INT(ops[i].result, -ECANCELED);
             is_asked[i] = false;
-            struct bide__op reused = ops[i].op;
+            struct bide_op reused = ops[i].op;
             start_stuck_send(pairs[i].sock, &ops[i], &iovs[i]);
-            CHECK(reused.state == BIDE__OP_IDLE);
+            CHECK(reused.state == BIDE_OP_IDLE);
         }
     }
     for (int i = 0; i < N; i++) {
@@ -292,7 +292,7 @@ BIDE_TEST(idle_owners_do_not_starve_a_reader)
     static struct rig_pair pairs[N];
     static struct rig_op ops[N];
     static size_t ends[N];
-    struct bide__engine *engine = open_uring(1);
+    struct bide_engine *engine = open_uring(1);
     for (int i = 0; i < N; i++) {
         pairs[i] = rig_tcp_pair(engine);
         start_recv(pairs[i].sock, &ops[i]);
@@ -318,7 +318,7 @@ BIDE_TEST(many_readers_share_few_buffers)
     enum { N = 60, BYTES = 60 * 1000, ROUNDS = 5 };
     static struct rig_pair pairs[N];
     static size_t at[N];
-    struct bide__engine *engine = open_uring(2);
+    struct bide_engine *engine = open_uring(2);
     uint64_t state = test_seed();
     for (int i = 0; i < N; i++)
         pairs[i] = rig_tcp_pair(engine);
@@ -342,7 +342,7 @@ BIDE_TEST(many_readers_share_few_buffers)
  */
 BIDE_TEST(an_idle_owner_holds_the_peer_back)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     int size = 65536;
@@ -366,7 +366,7 @@ BIDE_TEST(an_idle_owner_holds_the_peer_back)
     rig_close(engine);
 }
 
-static const struct bide__uring_buffers *buffers_of(const struct bide__engine *engine)
+static const struct bide__uring_buffers *buffers_of(const struct bide_engine *engine)
 {
     return &((const struct bide__uring *)engine)->buffers;
 }
@@ -375,7 +375,7 @@ static const struct bide__uring_buffers *buffers_of(const struct bide__engine *e
 BIDE_TEST(an_idle_owner_leaves_the_buffers_to_others)
 {
     enum { PIECES = 40, BYTES = 100, HELD_MAX = 10 };
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     start_recv(pair.sock, &op);
@@ -398,7 +398,7 @@ BIDE_TEST(an_idle_owner_leaves_the_buffers_to_others)
 BIDE_TEST(closed_sockets_keep_no_buffer)
 {
     enum { ROUNDS = 100 };
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     for (int round = 0; round < ROUNDS; round++) {
         struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_tcp_pair(engine)};
         struct rig_op ops[2];
@@ -421,7 +421,7 @@ BIDE_TEST(closed_sockets_keep_no_buffer)
 /* The kernel refuses once while the queue is full; the loop would sleep, but comes back to it. */
 BIDE_TEST(what_found_no_place_is_not_forgotten)
 {
-    struct bide__engine *engine = open_uring(1);
+    struct bide_engine *engine = open_uring(1);
     struct rig_pair idle = rig_tcp_pair(engine);
     struct rig_pair ready = rig_tcp_pair(engine);
     struct rig_op waiting, receiving;
@@ -442,7 +442,7 @@ BIDE_TEST(what_found_no_place_is_not_forgotten)
 /* A wait is cancelled again and again while data comes: the data stays, whichever way it came. */
 BIDE_TEST(data_that_meets_a_cancelled_wait_stays)
 {
-    struct bide__engine *engine = open_uring(1);
+    struct bide_engine *engine = open_uring(1);
     struct rig_pair pair = rig_tcp_pair(engine);
     uint64_t state = test_seed();
     size_t end = 0;
@@ -456,7 +456,7 @@ BIDE_TEST(data_that_meets_a_cancelled_wait_stays)
         end = write_pattern(pair.peer, end, end + test_random(&state) % 5000);
         if (test_random(&state) % 2)
             CHECK(engine->ops->poll(engine, 0) >= 0);
-        if (rc == BIDE__PENDING) {
+        if (rc == BIDE_PENDING) {
             engine->ops->cancel(&op.op);
             rig_turn_until(engine, &op.n_ends, 1);
         }
@@ -471,7 +471,7 @@ BIDE_TEST(data_that_meets_a_cancelled_wait_stays)
 /* What came before a reset is read first, then the reset. */
 BIDE_TEST(queued_data_comes_before_the_error)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     start_recv(pair.sock, &op);
@@ -496,7 +496,7 @@ BIDE_TEST(pieces_of_every_size_arrive_in_order)
     struct rig_pair pairs[N];
     size_t at[N] = {0};
     uint64_t state = test_seed();
-    struct bide__engine *engine = open_uring(4);
+    struct bide_engine *engine = open_uring(4);
     for (int i = 0; i < N; i++)
         pairs[i] = rig_tcp_pair(engine);
     for (int round = 0; round < ROUNDS; round++) {
@@ -517,7 +517,7 @@ BIDE_TEST(pieces_of_every_size_arrive_in_order)
 /* A bulk reader needs no copy; its end and its errors are as sharp as those of others. */
 BIDE_TEST(the_end_of_bulk_data_is_seen)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     size_t end = 0;
     for (int round = 0; round < 20; round++) {
@@ -539,7 +539,7 @@ BIDE_TEST(the_end_of_bulk_data_is_seen)
 /* After a short direct read the owner waits without having been told that there is nothing. */
 BIDE_TEST(a_wait_right_after_a_short_read_is_honest)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     size_t end = write_pattern(pair.peer, 0, 50000); /* from now on it is read directly */
     read_pattern(pair.sock, 0, end, 65536);
@@ -569,7 +569,7 @@ BIDE_TEST(small_answers_go_out_together)
     struct rig_pair pairs[N];
     struct rig_op ops[N];
     struct iovec iovs[N];
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     for (int i = 0; i < N; i++) {
         pairs[i] = rig_tcp_pair(engine);
         start_recv(pairs[i].sock, &ops[i]);
@@ -585,7 +585,7 @@ BIDE_TEST(small_answers_go_out_together)
         iovs[i] = (struct iovec){small, 5};
         CHECK_INT(engine->ops->try_send(pairs[i].sock, &iovs[i], 1), -EAGAIN);
         rig_op_init(&ops[i]);
-        CHECK_INT(engine->ops->send(pairs[i].sock, &ops[i].op, &iovs[i], 1), BIDE__PENDING);
+        CHECK_INT(engine->ops->send(pairs[i].sock, &ops[i].op, &iovs[i], 1), BIDE_PENDING);
     }
     CHECK_INT(rig_turn(engine), N);
     CHECK(!fault_disarm());

@@ -12,20 +12,20 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-static struct bide__engine *open_uring(unsigned queue_entries)
+static struct bide_engine *open_uring(unsigned queue_entries)
 {
-    struct bide__engine_opts opts = {.queue_entries = queue_entries};
-    struct bide__engine *engine;
+    struct bide_engine_opts opts = {.queue_entries = queue_entries};
+    struct bide_engine *engine;
     CHECK_INT(bide__uring_open(&opts, &engine), 0);
     return engine;
 }
 
 /* A receive of which the kernel has heard. */
-static void park_recv(struct bide__sock *sock, struct rig_op *op)
+static void park_recv(struct bide_sock *sock, struct rig_op *op)
 {
-    struct bide__engine *engine = sock->engine;
+    struct bide_engine *engine = sock->engine;
     rig_op_init(op);
-    CHECK_INT(engine->ops->recv_wait(sock, &op->op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(sock, &op->op), BIDE_PENDING);
     CHECK(engine->ops->poll(engine, 0) >= 0);
     CHECK(engine->ops->poll(engine, 0) >= 0);
     CHECK_INT(op->n_ends, 0);
@@ -33,7 +33,7 @@ static void park_recv(struct bide__sock *sock, struct rig_op *op)
 
 static void cancel_and_wait(struct rig_op *op)
 {
-    struct bide__engine *engine = op->op.sock->engine;
+    struct bide_engine *engine = op->op.sock->engine;
     engine->ops->cancel(&op->op);
     rig_turn_until(engine, &op->n_ends, 1);
     CHECK_INT(op->result, -ECANCELED);
@@ -42,7 +42,7 @@ static void cancel_and_wait(struct rig_op *op)
 /* Nobody turns the loop between the close and what the peer sees. */
 BIDE_TEST(the_peer_hears_of_a_close_at_once)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pairs[2] = {rig_tcp_pair(engine), rig_unix_pair(engine)};
     for (int i = 0; i < 2; i++) {
         struct rig_op op;
@@ -58,7 +58,7 @@ BIDE_TEST(the_peer_hears_of_a_close_at_once)
 
 BIDE_TEST(an_aborted_connection_is_reset_at_once)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     park_recv(pair.sock, &op);
@@ -76,7 +76,7 @@ BIDE_TEST(an_aborted_connection_is_reset_at_once)
 /* That the engine has the data already makes no difference to the peer. */
 BIDE_TEST(a_close_with_unread_data_is_a_reset)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     park_recv(pair.sock, &op);
@@ -93,25 +93,25 @@ BIDE_TEST(a_close_with_unread_data_is_a_reset)
 /* The kernel still has the request of a former wait when the listener begins to rest. */
 BIDE_TEST(a_listener_rests_under_an_armed_request)
 {
-    struct bide__engine *engine = open_uring(0);
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = open_uring(0);
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 16, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 16, &address, &length);
     struct rig_op op;
     rig_op_init(&op);
-    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE__PENDING);
+    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE_PENDING);
     CHECK(ops->poll(engine, 0) >= 0);
     cancel_and_wait(&op);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(client, (struct sockaddr *)&address, length), 0);
-    struct bide__sock *sock;
+    struct bide_sock *sock;
     fault_arm(FAULT_SYSTEM, 1, EMFILE);
     CHECK_INT(ops->try_accept(listener, &sock), -EMFILE);
     CHECK(fault_disarm());
     rig_op_init(&op);
     int64_t start_ns = ops->now_ns(engine);
-    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE__PENDING);
+    CHECK_INT(ops->accept_wait(listener, &op.op), BIDE_PENDING);
     rig_turn_until(engine, &op.n_ends, 1);
     CHECK_INT(op.result, 0);
     CHECK(ops->now_ns(engine) - start_ns >= BIDE__ACCEPT_REST_NS);
@@ -124,15 +124,15 @@ BIDE_TEST(a_listener_rests_under_an_armed_request)
 
 BIDE_TEST(a_closed_listener_frees_its_port_at_once)
 {
-    struct bide__engine *engine = open_uring(0);
-    const struct bide__engine_ops *ops = engine->ops;
+    struct bide_engine *engine = open_uring(0);
+    const struct bide_engine_ops *ops = engine->ops;
     struct sockaddr_storage address;
     socklen_t length;
-    struct bide__sock *listener = rig_listen(engine, AF_INET, 16, &address, &length);
+    struct bide_sock *listener = rig_listen(engine, AF_INET, 16, &address, &length);
     for (int round = 0; round < 3; round++) {
         struct rig_op op;
         rig_op_init(&op);
-        CHECK_INT(ops->accept_wait(listener, &op.op), BIDE__PENDING);
+        CHECK_INT(ops->accept_wait(listener, &op.op), BIDE_PENDING);
         CHECK(ops->poll(engine, 0) >= 0);
         cancel_and_wait(&op);
         ops->sock_close(listener);
@@ -148,7 +148,7 @@ BIDE_TEST(a_closed_listener_frees_its_port_at_once)
 BIDE_TEST(a_reused_descriptor_gets_nothing_of_the_former)
 {
     enum { ROUNDS = 200 };
-    struct bide__engine *engine = open_uring(4);
+    struct bide_engine *engine = open_uring(4);
     struct rig_op former, next;
     for (int round = 0; round < ROUNDS; round++) {
         struct rig_pair pair = rig_tcp_pair(engine);
@@ -165,7 +165,7 @@ BIDE_TEST(a_reused_descriptor_gets_nothing_of_the_former)
         if (round == 0)
             CHECK(fd >= 0);
         rig_op_init(&next);
-        CHECK_INT(engine->ops->recv_wait(pair.sock, &next.op), BIDE__PENDING);
+        CHECK_INT(engine->ops->recv_wait(pair.sock, &next.op), BIDE_PENDING);
         CHECK(engine->ops->poll(engine, 0) >= 0);
         CHECK_INT(next.n_ends, 0);
         rig_write(pair.peer, "new", 3);
@@ -186,13 +186,13 @@ BIDE_TEST(nothing_is_left_of_closed_sockets)
     static struct rig_op ops[N];
     int n_before = rig_count_fds();
     uint64_t state = test_seed();
-    struct bide__engine *engine = open_uring(2);
+    struct bide_engine *engine = open_uring(2);
     for (int round = 0; round < ROUNDS; round++) {
         struct rig_pair pairs[N];
         for (int i = 0; i < N; i++) {
             pairs[i] = test_random(&state) % 4 ? rig_tcp_pair(engine) : rig_unix_pair(engine);
             rig_op_init(&ops[i]);
-            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE__PENDING);
+            CHECK_INT(engine->ops->recv_wait(pairs[i].sock, &ops[i].op), BIDE_PENDING);
         }
         if (test_random(&state) % 2)
             CHECK(engine->ops->poll(engine, 0) >= 0);
@@ -218,11 +218,11 @@ BIDE_TEST(nothing_is_left_of_closed_sockets)
 BIDE_TEST(an_engine_that_never_turned_closes)
 {
     int n_before = rig_count_fds();
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     rig_op_init(&op);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE_PENDING);
     engine->ops->cancel(&op.op);
     CHECK_INT(rig_turn(engine), 1);
     rig_pair_close(&pair);
@@ -233,13 +233,13 @@ BIDE_TEST(an_engine_that_never_turned_closes)
 
 static void *turn_once(void *argument)
 {
-    struct bide__engine *engine = argument;
+    struct bide_engine *engine = argument;
     return engine->ops->poll(engine, 0) == 0 ? engine : NULL;
 }
 
 static void *wake_soon(void *argument)
 {
-    struct bide__engine *engine = argument;
+    struct bide_engine *engine = argument;
     engine->ops->wake(engine);
     return NULL;
 }
@@ -247,7 +247,7 @@ static void *wake_soon(void *argument)
 /* Made and filled here, turned there. */
 BIDE_TEST(the_first_turn_decides_about_the_thread)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     pthread_t thread;
     void *ok;
     CHECK_INT(pthread_create(&thread, NULL, turn_once, engine), 0);
@@ -256,7 +256,7 @@ BIDE_TEST(the_first_turn_decides_about_the_thread)
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     rig_op_init(&op);
-    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE__PENDING);
+    CHECK_INT(engine->ops->recv_wait(pair.sock, &op.op), BIDE_PENDING);
     CHECK_INT(engine->ops->poll(engine, 0), -EEXIST);
     engine->ops->cancel(&op.op);
     CHECK_INT(engine->ops->poll(engine, 0), -EEXIST);
@@ -270,7 +270,7 @@ BIDE_TEST(the_first_turn_decides_about_the_thread)
  */
 BIDE_TEST(a_cancel_that_nobody_asked_for_is_an_abort)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_pair unix_pair = rig_unix_pair(engine);
     struct rig_op receiving, polling;
@@ -296,7 +296,7 @@ BIDE_TEST(a_cancel_that_nobody_asked_for_is_an_abort)
     rig_close(engine);
 }
 
-static void use_in_parent(struct bide__engine *engine, struct rig_pair *pair, struct rig_op *op)
+static void use_in_parent(struct bide_engine *engine, struct rig_pair *pair, struct rig_op *op)
 {
     rig_write(pair->peer, "data", 4);
     rig_turn_until(engine, &op->n_ends, 1);
@@ -308,7 +308,7 @@ static void use_in_parent(struct bide__engine *engine, struct rig_pair *pair, st
 /* A child forgets the ring that it inherited; the parent's goes on, with its buffers. */
 BIDE_TEST(a_child_forgets_the_ring)
 {
-    struct bide__engine *engine = open_uring(0);
+    struct bide_engine *engine = open_uring(0);
     struct rig_pair pair = rig_tcp_pair(engine);
     struct rig_op op;
     park_recv(pair.sock, &op);
@@ -317,7 +317,7 @@ BIDE_TEST(a_child_forgets_the_ring)
         CHECK(child >= 0);
         if (child == 0) {
             engine->ops->forget(engine);
-            struct bide__engine *own = open_uring(0);
+            struct bide_engine *own = open_uring(0);
             rig_settle(own);
             rig_close(own);
             _exit(0);
@@ -341,7 +341,7 @@ BIDE_TEST(a_refused_ring_is_told_from_a_passing_error)
         int result;
     } cases[] = {{ENOSYS, -ENOSYS}, {EPERM, -ENOSYS},  {EACCES, -ENOSYS},
                  {EINVAL, -ENOSYS}, {ENOMEM, -ENOMEM}, {EMFILE, -EMFILE}};
-    struct bide__engine *engine = NULL;
+    struct bide_engine *engine = NULL;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fault_arm(FAULT_SYSTEM, 1, cases[i].error);
         CHECK_INT(bide__uring_open(NULL, &engine), cases[i].result);
@@ -360,10 +360,10 @@ static void *answer_ping(void *argument)
     return NULL;
 }
 
-static int turn_until_end(struct bide__engine *engine, struct rig_op *op, int rc)
+static int turn_until_end(struct bide_engine *engine, struct rig_op *op, int rc)
 {
     int64_t deadline_ns = engine->ops->now_ns(engine) + 20 * SECOND_NS;
-    if (rc != BIDE__PENDING)
+    if (rc != BIDE_PENDING)
         return rc;
     while (op->n_ends == 0) {
         rc = engine->ops->poll(engine, deadline_ns);
@@ -374,9 +374,9 @@ static int turn_until_end(struct bide__engine *engine, struct rig_op *op, int rc
     return op->result;
 }
 
-static int talk(struct bide__sock *sock, struct rig_op *receiving, struct rig_op *sending)
+static int talk(struct bide_sock *sock, struct rig_op *receiving, struct rig_op *sending)
 {
-    const struct bide__engine_ops *ops = sock->engine->ops;
+    const struct bide_engine_ops *ops = sock->engine->ops;
     int rc = ops->recv_wait(sock, &receiving->op);
     rc = turn_until_end(sock->engine, receiving, rc);
     char text[8];
@@ -397,8 +397,8 @@ static int talk_with_fault(enum fault_kind kind, unsigned long n, int error, boo
     rig_tcp(fds);
     pthread_t peer;
     CHECK_INT(pthread_create(&peer, NULL, answer_ping, &fds[1]), 0);
-    struct bide__engine *engine = NULL;
-    struct bide__sock *sock = NULL;
+    struct bide_engine *engine = NULL;
+    struct bide_sock *sock = NULL;
     struct rig_op receiving, sending;
     rig_op_init(&receiving);
     rig_op_init(&sending);
@@ -407,7 +407,7 @@ static int talk_with_fault(enum fault_kind kind, unsigned long n, int error, boo
     if (is_open_spared)
         fault_arm(kind, n, error);
     if (rc == 0)
-        rc = engine->ops->sock_adopt(engine, fds[0], BIDE__ADOPT_ANY, &sock);
+        rc = engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &sock);
     if (sock) {
         rc = talk(sock, &receiving, &sending);
         engine->ops->cancel(&receiving.op);
