@@ -36,5 +36,6 @@
 #include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>
+#include <bide/url.h>
 
 #endif
