@@ -34,15 +34,22 @@ struct bide_stream_opts {
 struct bide_connect_opts {
     enum bide_family family;
     struct bide_stream_opts stream;
+    double resolve_seconds; /* limit of the name lookup alone; 0: none */
+    double attempt_seconds; /* before the next address is tried beside the last; 0: 0.25 */
+    const struct bide_address *local; /* IPv4 or IPv6, to connect from; port 0: any free one */
 };
 
 /*
- * Connects to a host by name or numeric address; its addresses are tried in turn.
+ * Connects to a host by name or numeric address. The addresses of a name are tried as RFC 8305
+ * says: IPv4 and IPv6 take turns, each begins attempt_seconds after the one before, or at once when
+ * one has failed, and the first connection wins.
  *
  * opts: borrowed until return; NULL for defaults. ret_stream: returns owned, to be given back with
  * bide_close().
- * Returns 0; the last address's error; an error of bide_resolve(); -ECANCELED, -EINVAL, -ENOMEM,
- * -EMFILE, -BIDE_ENOTASK. bide_error_detail() names the address.
+ * Returns 0; the first address's error, unless it was only that this machine has no such network;
+ * an error of bide_resolve(); -ETIMEDOUT also after resolve_seconds; -EADDRNOTAVAIL, -EADDRINUSE or
+ * -EAFNOSUPPORT for `local`; -ECANCELED, -EINVAL, -ENOMEM, -EMFILE, -BIDE_ENOTASK.
+ * bide_error_detail() names the address, or several and why each failed.
  * Suspends: yes. Cancel: no connection is left. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_connect(const char *host, unsigned port, const struct bide_connect_opts *opts,

@@ -1,132 +1,92 @@
 /*
- * Connecting by name: the addresses of the host are tried in turn.
+ * Connecting, for tasks: a connector does it, and the task waits.
  *
- * Invariant: at most one socket exists, and none when the call fails. What a task that a closing
- * loop abandoned has left is found by the loop.
+ * Invariant: no connection is left when the call fails. What a task that a closing loop abandoned
+ * has left is the connector's, which the loop knows.
  */
+#include "io/connect.h"
+
+#include "io/lookup.h"
 #include "io/resolve.h"
 #include "io/stream.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* A connection on its way. On the heap, because the engine uses it while the task is parked. */
-struct connecting {
-    struct bide__operation operation;
-    struct bide__resource resource;
-    const struct bide_engine_ops *ops;
-    struct bide_sock *sock; /* while it is being connected */
-    bool abandoned;
-    struct bide_address addresses[BIDE__ADDRESSES_MAX];
-};
-
-static const struct bide__wait_kind connect_wait = {.name = "connect",
-                                                    .interrupt = bide__operation_interrupt};
-
-static void connecting_free(struct connecting *connecting)
+static void connect_interrupt(struct bide__coro *coro)
 {
-    bide__list_remove(&connecting->resource.node);
-    if (connecting->sock)
-        connecting->ops->sock_close(connecting->sock);
-    free(connecting);
+    int rc;
+    bide__connector_cancel(coro->wait_data);
+    if (bide__connector_over(coro->wait_data, &rc))
+        bide__wake(coro, rc);
 }
 
-static void connecting_after(struct bide__operation *operation)
+static const char *connect_describe(const struct bide__coro *coro)
 {
-    struct connecting *connecting = bide__container(operation, struct connecting, operation);
-    if (connecting->abandoned)
-        connecting_free(connecting);
+    return bide__connector_stage(coro->wait_data);
 }
 
-/* The loop closes: the task is gone. */
-static void connecting_drop(struct bide__resource *resource)
+static const struct bide__wait_kind connect_wait = {
+    .name = "connect", .interrupt = connect_interrupt, .describe = connect_describe};
+
+static void connect_done(struct bide__connector *connector, int rc)
 {
-    struct connecting *connecting = bide__container(resource, struct connecting, resource);
-    connecting->abandoned = true;
-    if (bide__operation_pending(&connecting->operation))
-        connecting->ops->cancel(&connecting->operation.op);
+    bide__wake(bide__connector_data(connector), rc);
+}
+
+int bide__connect(struct bide__coro *coro, struct bide__connect_request *request,
+                  const struct bide_stream_opts *opts, bide_stream **ret_stream)
+{
+    struct bide__connector *connector;
+    request->done = connect_done;
+    request->data = coro;
+    int rc = bide__connector_start(coro->loop, request, &connector);
+    if (rc < 0)
+        return rc;
+    if (!bide__connector_over(connector, &rc))
+        rc = bide__park(coro, &connect_wait, connector);
+    if (rc < 0)
+        bide__detail_take(rc, bide__connector_take_words(connector));
     else
-        connecting_free(connecting);
-}
-
-static void connecting_forget(struct bide__resource *resource)
-{
-    bide__list_remove(&resource->node);
-}
-
-static struct connecting *connecting_new(bide_loop *loop)
-{
-    struct connecting *connecting = calloc(1, sizeof *connecting);
-    if (!connecting)
-        return NULL;
-    connecting->ops = loop->engine->ops;
-    connecting->operation.after = connecting_after;
-    connecting->resource.drop = connecting_drop;
-    connecting->resource.forget = connecting_forget;
-    bide__list_append(&loop->resources, &connecting->resource.node);
-    return connecting;
-}
-
-static int connect_one(struct bide__coro *coro, struct connecting *connecting,
-                       const struct bide_address *address)
-{
-    const struct bide_engine_ops *ops = connecting->ops;
-    const struct sockaddr *bytes = (const void *)address->bytes;
-    struct bide_sock *sock = NULL;
-    int rc = bide__cancel_check(coro);
-    if (rc < 0)
-        return rc;
-    rc = ops->sock_open(coro->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
-    if (rc < 0)
-        return rc;
-    connecting->sock = sock;
-    bide__operation_prepare(&connecting->operation, coro);
-    rc = ops->connect(sock, &connecting->operation.op, bytes, address->length);
-    rc = bide__operation_wait(&connecting->operation, rc, &connect_wait);
-    if (rc < 0) {
-        connecting->sock = NULL;
-        ops->sock_close(sock);
-    }
+        rc = bide__stream_new(coro->loop, bide__connector_sock(connector), opts, ret_stream);
+    if (rc == 0)
+        bide__connector_take(connector);
+    bide__connector_free(connector);
     return rc;
 }
 
-static int connect_any(struct bide__coro *coro, struct connecting *connecting, int n)
+static bool is_bindable(const struct bide_address *local)
 {
-    int rc = -BIDE_ENONAME;
-    for (int i = 0; i < n; i++) {
-        rc = connect_one(coro, connecting, &connecting->addresses[i]);
-        if (rc == 0 || rc == -ECANCELED)
-            return rc;
-        char text[BIDE_ADDRESS_TEXT_SIZE];
-        bide_address_print(&connecting->addresses[i], text, sizeof text);
-        bide__detail_set(rc, "%s", text);
-    }
-    return rc;
+    sa_family_t family = AF_UNSPEC;
+    if (!local)
+        return true;
+    if (local->length < sizeof family || local->length > sizeof local->bytes)
+        return false;
+    memcpy(&family, local->bytes + offsetof(struct sockaddr, sa_family), sizeof family);
+    return family == AF_INET || family == AF_INET6;
 }
 
 int bide_connect(const char *host, unsigned port, const struct bide_connect_opts *opts,
                  bide_stream **ret_stream)
 {
+    static const struct bide_connect_opts defaults;
     struct bide__coro *coro;
     struct bide_stream_opts all;
-    int rc = bide__stream_opts(opts ? &opts->stream : NULL, &all);
-    if (rc < 0 || !host || !*host || port == 0 || !ret_stream)
+    if (!opts)
+        opts = &defaults;
+    if (!host || !*host || port == 0 || !ret_stream ||
+        !bide__resolve_sensible(host, port, opts->family) || !(opts->resolve_seconds >= 0) ||
+        !(opts->attempt_seconds >= 0) || !is_bindable(opts->local) ||
+        bide__stream_opts(&opts->stream, &all) < 0)
         return -EINVAL;
-    rc = bide__suspend(&coro);
+    int rc = bide__suspend(&coro);
     if (rc < 0)
         return rc;
-    struct connecting *connecting = connecting_new(coro->loop);
-    if (!connecting)
-        return -ENOMEM;
-    rc = bide__resolve(host, port, opts ? opts->family : BIDE_ANY_FAMILY, connecting->addresses,
-                       BIDE__ADDRESSES_MAX);
-    if (rc > 0)
-        rc = connect_any(coro, connecting, rc);
-    if (rc == 0)
-        rc = bide__stream_new(coro->loop, connecting->sock, &all, ret_stream);
-    if (rc == 0)
-        connecting->sock = NULL;
-    connecting_free(connecting);
-    return rc;
+    struct bide__connect_request request = {.host = host,
+                                            .port = port,
+                                            .family = opts->family,
+                                            .local = opts->local,
+                                            .resolve_seconds = opts->resolve_seconds,
+                                            .attempt_seconds = opts->attempt_seconds};
+    return bide__connect(coro, &request, &all, ret_stream);
 }

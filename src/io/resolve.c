@@ -1,141 +1,53 @@
-/*
- * Names to addresses.
- *
- * Invariant: a lookup's memory is its own, host name included: a cancelled wait abandons it, and it
- * frees itself on whatever thread it ends.
- */
+/* Names to addresses, for tasks. */
 #include "io/resolve.h"
 
-#include "base/list.h"
+#include "io/lookup.h"
 #include "runtime/coro.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { PORT_MAX = 65535, HOST_BYTES_MAX = 1025 };
-
-struct lookup {
-    struct bide_lookup lookup;
-    const struct bide_engine_ops *ops;
-    struct bide__coro *coro;
-    char service[8];
-    char host[];
-};
-
-static const int families[] = {
-    [BIDE_ANY_FAMILY] = AF_UNSPEC,
-    [BIDE_IPV4] = AF_INET,
-    [BIDE_IPV6] = AF_INET6,
-};
-
-static struct lookup *lookup_of(struct bide_job *job)
+static void lookup_done(struct bide__lookup *lookup)
 {
-    return bide__container(job, struct lookup, lookup.job);
-}
-
-static void lookup_drop(struct bide_job *job)
-{
-    struct lookup *lookup = lookup_of(job);
-    if (lookup->lookup.list)
-        lookup->ops->lookup_free(NULL, lookup->lookup.list);
-    free(lookup);
-}
-
-static void lookup_done(struct bide_job *job)
-{
-    struct lookup *lookup = lookup_of(job);
-    if (lookup->coro->wait)
-        bide__wake(lookup->coro, 0);
+    struct bide__coro *coro = lookup->data;
+    if (coro->wait)
+        bide__wake(coro, 0);
     else /* a closing loop abandoned the task */
-        lookup_drop(job);
+        bide__lookup_free(lookup);
 }
 
 static void lookup_interrupt(struct bide__coro *coro)
 {
-    struct lookup *lookup = coro->wait_data;
-    struct bide_engine *engine = coro->loop->engine;
-    engine->ops->job_abandon(engine, &lookup->lookup.job);
+    bide__lookup_abandon(coro->loop, coro->wait_data);
     bide__wake(coro, -ECANCELED);
 }
 
 static const struct bide__wait_kind lookup_wait = {.name = "name lookup",
                                                    .interrupt = lookup_interrupt};
 
-/* What getaddrinfo's answers are here. */
-static int lookup_error(const struct bide_lookup *lookup)
-{
-    switch (lookup->error) {
-    case 0:
-        return 0;
-    case EAI_MEMORY:
-        return -ENOMEM;
-    case EAI_AGAIN:
-        return -BIDE_ENAMEAGAIN;
-    case EAI_SYSTEM:
-        return lookup->system_errno > 0 ? -lookup->system_errno : -BIDE_ENAMEFAIL;
-    case EAI_FAMILY:
-    case EAI_NONAME:
-    case EAI_NODATA:
-    case EAI_ADDRFAMILY:
-    case EAI_SERVICE:
-        return -BIDE_ENONAME;
-    default:
-        return -BIDE_ENAMEFAIL;
-    }
-}
-
 static int copy_answer(const struct addrinfo *list, struct bide_address *ret_addresses, size_t size)
 {
     size_t n = 0;
-    for (const struct addrinfo *at = list; at && n < size; at = at->ai_next) {
-        if (at->ai_addrlen > sizeof ret_addresses[n].bytes)
-            continue;
-        memcpy(ret_addresses[n].bytes, at->ai_addr, at->ai_addrlen);
-        ret_addresses[n].length = at->ai_addrlen;
-        n++;
-    }
+    for (const struct addrinfo *at = list; at && n < size; at = at->ai_next)
+        n += bide__address_copy(at, &ret_addresses[n]);
     return (int)n;
 }
 
 static int look_up(struct bide__coro *coro, const char *host, unsigned port,
                    enum bide_family family, struct bide_address *ret_addresses, size_t size)
 {
-    struct bide_engine *engine = coro->loop->engine;
-    size_t host_bytes = strlen(host) + 1;
-    struct lookup *lookup = calloc(1, sizeof *lookup + host_bytes);
-    if (!lookup)
-        return -ENOMEM;
-    lookup->ops = engine->ops;
-    lookup->coro = coro;
-    memcpy(lookup->host, host, host_bytes);
-    snprintf(lookup->service, sizeof lookup->service, "%u", port);
-    lookup->lookup.job.done = lookup_done;
-    lookup->lookup.job.drop = lookup_drop;
-    lookup->lookup.host = lookup->host;
-    lookup->lookup.service = lookup->service;
-    lookup->lookup.hints = (struct addrinfo){
-        .ai_family = families[family],
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV,
-    };
-    int rc = engine->ops->lookup(engine, &lookup->lookup);
-    if (rc < 0) {
-        free(lookup);
-        return rc;
-    }
-    rc = bide__park(coro, &lookup_wait, lookup);
+    struct bide__lookup *lookup;
+    int rc = bide__lookup_start(coro->loop, host, port, family, lookup_done, coro, &lookup);
+    if (rc == 0)
+        rc = bide__park(coro, &lookup_wait, lookup);
     if (rc < 0)
         return rc;
-    rc = lookup_error(&lookup->lookup);
+    rc = bide__lookup_error(lookup);
     if (rc < 0)
-        bide__detail_set(rc, "%s: %s", host,
-                         lookup->lookup.error == EAI_SYSTEM ? strerrordesc_np(-rc)
-                                                            : gai_strerror(lookup->lookup.error));
+        bide__detail_take(rc, bide__lookup_words(lookup, rc));
     else
-        rc = copy_answer(lookup->lookup.list, ret_addresses, size);
-    lookup_drop(&lookup->lookup.job);
+        rc = copy_answer(lookup->base.list, ret_addresses, size);
+    bide__lookup_free(lookup);
     return rc;
 }
 
@@ -155,9 +67,8 @@ static void set_ipv6(struct bide_address *address, struct in6_addr host, unsigne
     address->length = sizeof ipv6;
 }
 
-/* The answer if no lookup is needed; 0 if one is. */
-static int numeric(const char *host, unsigned port, enum bide_family family,
-                   struct bide_address *ret_addresses, size_t size)
+int bide__resolve_numeric(const char *host, unsigned port, enum bide_family family,
+                          struct bide_address *ret_addresses, size_t size)
 {
     struct in_addr ipv4 = {.s_addr = htonl(INADDR_ANY)};
     struct in6_addr ipv6 = IN6ADDR_ANY_INIT;
@@ -172,13 +83,18 @@ static int numeric(const char *host, unsigned port, enum bide_family family,
     return (int)n;
 }
 
+bool bide__resolve_sensible(const char *host, unsigned port, enum bide_family family)
+{
+    return port <= BIDE__PORT_MAX && (unsigned)family <= BIDE_IPV6 &&
+           (!host || strlen(host) <= BIDE__HOST_BYTES_MAX);
+}
+
 int bide__resolve(const char *host, unsigned port, enum bide_family family,
                   struct bide_address *ret_addresses, size_t size)
 {
-    if (port > PORT_MAX || (unsigned)family > BIDE_IPV6 || !ret_addresses || size == 0 ||
-        (host && strlen(host) >= HOST_BYTES_MAX))
+    if (!bide__resolve_sensible(host, port, family) || !ret_addresses || size == 0)
         return -EINVAL;
-    int n = numeric(host, port, family, ret_addresses, size);
+    int n = bide__resolve_numeric(host, port, family, ret_addresses, size);
     if (n > 0)
         return n;
     struct bide__coro *coro;

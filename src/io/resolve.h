@@ -14,4 +14,11 @@ enum { BIDE__ADDRESSES_MAX = 16 };
 int bide__resolve(const char *host, unsigned port, enum bide_family family,
                   struct bide_address *ret_addresses, size_t size);
 
+/* The answer if no lookup is needed; 0 if one is. */
+int bide__resolve_numeric(const char *host, unsigned port, enum bide_family family,
+                          struct bide_address *ret_addresses, size_t size);
+
+/* Whether these are arguments at all. */
+bool bide__resolve_sensible(const char *host, unsigned port, enum bide_family family);
+
 #endif
