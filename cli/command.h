@@ -13,6 +13,7 @@
 enum { STATUS_USAGE = 2 };
 
 int chat_serve(int argc, char **argv);
+int status(int argc, char **argv);
 
 /* Tells what is wrong with a command line and where help is: returns STATUS_USAGE. */
 __attribute__((format(printf, 2, 3))) int usage_error(const char *command, const char *format, ...);

@@ -20,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
     {"chat", "serve", "a chat server for clients such as nc", chat_serve},
+    {"status", NULL, "the status of many URLs at once", status},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands, TITLE_SIZE = 64 };
