@@ -122,6 +122,7 @@ WRAP_SYSTEM(int, getpeername, (int fd, struct sockaddr *address, socklen_t *leng
             (fd, address, length))
 WRAP_SYSTEM(ssize_t, recv, (int fd, void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))
+WRAP_SYSTEM(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 WRAP_SYSTEM(ssize_t, send, (int fd, const void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))
 WRAP_SYSTEM(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),

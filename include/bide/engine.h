@@ -190,11 +190,28 @@ struct bide_engine_ops {
     int (*sock_name)(struct bide_sock *sock, bool peer, struct sockaddr *ret_address,
                      socklen_t *length);
     /* Bytes that came (at least 1), 0 at the end of file, -EAGAIN if there is nothing yet, or an
-     * error. */
+     * error. Of a datagram socket: as much of the next message as fits, the rest of it is lost; 0
+     * is an empty message, for there is no end. */
     ssize_t (*try_recv)(struct bide_sock *sock, void *buffer, size_t size);
     /* Bytes that the kernel took (at least 1), -EAGAIN if it takes none now (an engine may answer
-     * so to have it batched), or an error. */
+     * so to have it batched), or an error. A datagram socket takes all as one message; of nothing
+     * there is no message, see try_send_message(). */
     ssize_t (*try_send)(struct bide_sock *sock, const struct iovec *iov, int n_iov);
+    /*
+     * As recvmsg(2): data together with who sent it and with control data, as much as there is room
+     * for; what was lost for want of it, msg_flags tells (MSG_TRUNC, MSG_CTRUNC). Descriptors that
+     * come (SCM_RIGHTS) are close-on-exec and the caller's; those that find no room are closed.
+     * Returns as try_recv(). An error that an earlier message brought about,
+     * -ECONNREFUSED for one, is told once, by whichever call comes first. -ENOTSOCK: what is no
+     * socket has no messages.
+     */
+    ssize_t (*try_recv_message)(struct bide_sock *sock, struct msghdr *message);
+    /*
+     * As sendmsg(2). A datagram socket takes a message whole (-EMSGSIZE: it is too large), an empty
+     * one too; a stream may take a part, and takes the control data with its first byte.
+     * Descriptors stay the caller's. -EAGAIN: no room, or the receiver has none; -ENOTSOCK.
+     */
+    ssize_t (*try_send_message)(struct bide_sock *sock, const struct msghdr *message);
     /* The next connection in order of arrival, or -EAGAIN. EMFILE and its like are returned; the
      * connection stays queued. */
     int (*try_accept)(struct bide_sock *sock, struct bide_sock **ret_sock);
@@ -205,6 +222,12 @@ struct bide_engine_ops {
                    socklen_t length);
     /* Ends with 0 when try_recv() would answer something other than -EAGAIN. */
     int (*recv_wait)(struct bide_sock *sock, struct bide_op *op);
+    /*
+     * Ends with 0 when try_send() or try_send_message() would answer something other than -EAGAIN,
+     * as far as that can be told: what a Unix datagram socket that is not connected waits for, the
+     * kernel does not know, and says at once that there is room. -ENOTSOCK: what threads serve.
+     */
+    int (*send_wait)(struct bide_sock *sock, struct bide_op *op);
     /* Ends with 0 when try_accept() would answer something other than -EAGAIN. */
     int (*accept_wait)(struct bide_sock *sock, struct bide_op *op);
     /* Sends all of it (the array is used up; n_iov <= IOV_MAX): 0, or an error with op->n_done

@@ -13,8 +13,8 @@
 #include "engine/process.h"
 #include "engine/share.h"
 
-/* Of each kind: a socket's event may end a receive and a send. */
-enum { CALLS_PER_POLL_MAX = 2 * BIDE__EPOLL_EVENTS_MAX };
+/* Of each kind: a socket's event may end a receive, a send and a wait for room. */
+enum { CALLS_PER_POLL_MAX = 3 * BIDE__EPOLL_EVENTS_MAX };
 
 int bide__epoll_set_add(struct bide__epoll *epoll, int fd, uint32_t mask, uint32_t slot,
                         uint32_t serial)
@@ -237,9 +237,12 @@ static const struct bide_engine_ops epoll_ops = {
     .sock_name = bide__socket_name,
     .try_recv = bide__epoll_try_recv,
     .try_send = bide__epoll_try_send,
+    .try_recv_message = bide__epoll_try_recv_message,
+    .try_send_message = bide__epoll_try_send_message,
     .try_accept = bide__epoll_try_accept,
     .connect = bide__epoll_connect,
     .recv_wait = bide__epoll_recv_wait,
+    .send_wait = bide__epoll_send_wait,
     .accept_wait = bide__epoll_accept_wait,
     .send = bide__epoll_send,
     .cancel = bide__epoll_cancel,

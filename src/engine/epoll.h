@@ -33,6 +33,7 @@ enum bide__epoll_op {
     BIDE__EPOLL_RECV,
     BIDE__EPOLL_ACCEPT,
     BIDE__EPOLL_SEND,
+    BIDE__EPOLL_SEND_WAIT,
     BIDE__EPOLL_CONNECT,
     BIDE__EPOLL_KINDS,
     BIDE__EPOLL_DECIDED = BIDE__EPOLL_KINDS
@@ -111,10 +112,13 @@ int bide__epoll_sock_setopt(struct bide_sock *base, int level, int name, const v
                             socklen_t length);
 ssize_t bide__epoll_try_recv(struct bide_sock *base, void *buffer, size_t size);
 ssize_t bide__epoll_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
+ssize_t bide__epoll_try_recv_message(struct bide_sock *base, struct msghdr *message);
+ssize_t bide__epoll_try_send_message(struct bide_sock *base, const struct msghdr *message);
 int bide__epoll_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
 int bide__epoll_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
                         socklen_t length);
 int bide__epoll_recv_wait(struct bide_sock *base, struct bide_op *op);
+int bide__epoll_send_wait(struct bide_sock *base, struct bide_op *op);
 int bide__epoll_try_accept(struct bide_sock *base, struct bide_sock **ret_sock);
 int bide__epoll_accept_wait(struct bide_sock *base, struct bide_op *op);
 void bide__epoll_cancel(struct bide_op *op);

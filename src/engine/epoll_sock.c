@@ -234,7 +234,7 @@ static bool input_ready(struct bide__epoll_sock *sock)
 
 static ssize_t note_loss(struct bide__epoll_sock *sock, ssize_t rc)
 {
-    if (bide__connection_lost(rc))
+    if (bide__connection_lost(rc) && !(sock->traits & BIDE__FD_DATAGRAM))
         sock->lost = (int)rc;
     return rc;
 }
@@ -275,6 +275,30 @@ ssize_t bide__epoll_try_send(struct bide_sock *base, const struct iovec *iov, in
     return send_some(sock, iov, n_iov);
 }
 
+ssize_t bide__epoll_try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    struct bide__epoll_sock *sock = sock_of(base);
+    if (sock->registered && !sock->readable)
+        return -EAGAIN;
+    ssize_t n = bide__fd_recv_message(base->fd, message);
+    if (n == -EAGAIN)
+        sock->readable = false;
+    return n == 0 ? sock->lost : note_loss(sock, n);
+}
+
+ssize_t bide__epoll_try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    struct bide__epoll_sock *sock = sock_of(base);
+    /* Whether there is room for a datagram is its receiver's matter, and no event may tell. */
+    bool tells = !(sock->traits & BIDE__FD_DATAGRAM);
+    if (sock->registered && !sock->writable && tells)
+        return -EAGAIN;
+    ssize_t n = bide__fd_send_message(base->fd, message);
+    if (n == -EAGAIN && tells)
+        sock->writable = false;
+    return note_loss(sock, n);
+}
+
 static int send_step(struct bide__epoll_sock *sock, struct bide_op *op)
 {
     ssize_t n = send_some(sock, op->iov, op->n_iov);
@@ -312,6 +336,17 @@ int bide__epoll_recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__epoll_sock *sock = sock_of(base);
     return input_ready(sock) ? 0 : op_await(sock, op, BIDE__EPOLL_RECV);
+}
+
+/* The kernel is asked: no event follows if it had room before it was told of the want of it. */
+int bide__epoll_send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    struct bide__epoll_sock *sock = sock_of(base);
+    if (sock->registered && bide__fd_ready(base->fd, POLLOUT)) {
+        sock->writable = true;
+        return 0;
+    }
+    return op_await(sock, op, BIDE__EPOLL_SEND_WAIT);
 }
 
 int bide__epoll_try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
@@ -398,6 +433,8 @@ static void apply_output(struct bide__epoll *epoll, struct bide__epoll_sock *soc
         if (rc != BIDE_PENDING)
             op_finish(epoll, op, rc);
     }
+    if (sock->ops[BIDE__EPOLL_SEND_WAIT])
+        op_finish(epoll, sock->ops[BIDE__EPOLL_SEND_WAIT], 0);
 }
 
 void bide__epoll_apply(struct bide__epoll *epoll, const struct epoll_event *event)

@@ -287,6 +287,7 @@ static void release_all(struct bide__sim *sim)
     struct bide__list *node;
     while ((node = bide__list_first(&sim->conns)))
         bide__sim_conn_free(bide__container(node, struct bide__sim_conn, node));
+    bide__sim_datagrams_free(sim);
     bide__watch_set_fini(&sim->watches);
     bide__sim_hosts_free(sim);
     bide__sim_links_free(sim);
@@ -339,9 +340,12 @@ static const struct bide_engine_ops sim_ops = {
     .sock_name = bide__sim_sock_name,
     .try_recv = bide__sim_try_recv,
     .try_send = bide__sim_try_send,
+    .try_recv_message = bide__sim_try_recv_message,
+    .try_send_message = bide__sim_try_send_message,
     .try_accept = bide__sim_try_accept,
     .connect = bide__sim_connect,
     .recv_wait = bide__sim_recv_wait,
+    .send_wait = bide__sim_send_wait,
     .accept_wait = bide__sim_accept_wait,
     .send = bide__sim_send,
     .cancel = bide__sim_cancel,
@@ -401,6 +405,7 @@ int bide__sim_open(const struct bide_engine_opts *opts, struct bide_engine **ret
     bide__list_init(&sim->socks);
     bide__list_init(&sim->bound);
     bide__list_init(&sim->conns);
+    bide__list_init(&sim->datagrams);
     bide__sim_jobs_init(sim, opts);
     *ret_engine = &sim->base;
     return 0;

@@ -14,8 +14,9 @@
  *  - A poll() without a deadline when nothing is under way returns -EDEADLK, and the engine stays
  *    usable. Other threads and the real signals are outside the simulation: a wake that has come
  *    counts, one that may come does not. Open signals and watches keep nothing alive either.
- *  - Sockets are streams in memory: TCP over IPv4 and IPv6, and AF_UNIX. Every address is this
- * simulation's; connections buffer at most 128 KiB each way, whatever the options say.
+ *  - Sockets are memory: TCP and UDP over IPv4 and IPv6, and AF_UNIX, streams and datagrams. Every
+ * address is this simulation's, but no multicast and no broadcast ones; connections buffer at most
+ * 128 KiB each way, whatever the options say. Descriptors that are passed are the kernel's.
  *  - Watched descriptors are the kernel's. They are asked in each poll() whether they are ready,
  * and never waited for.
  *  - Jobs run inline, from poll().
@@ -29,6 +30,13 @@
 
 struct bide__sim;
 
+/* What happens to UDP datagrams: to how many of a thousand. */
+struct bide__sim_mishaps {
+    unsigned lost;
+    unsigned doubled;
+    unsigned late; /* others may overtake them; without, one sender's keep their order */
+};
+
 /* Limits of what the seed decides; every value from 0 to the limit is drawn with equal chance. May
  * be changed at any time. */
 struct bide__sim_shape {
@@ -38,6 +46,7 @@ struct bide__sim_shape {
     int64_t latency_ns_max;   /* how long bytes are on their way, where no link is set */
     int64_t oversleep_ns_max; /* how late one of four waits ends, so that several deadlines pass in
                                  one turn */
+    struct bide__sim_mishaps mishaps; /* where none are set for the link */
 };
 
 /* NULL: this engine is another one. */
@@ -66,6 +75,11 @@ int bide__sim_host_fails(struct bide__sim *sim, const char *name, int error);
  */
 int bide__sim_link(struct bide__sim *sim, const char *host, const char *other,
                    int64_t latency_ns_min, int64_t latency_ns_max);
+
+/* What happens to datagrams between two hosts; their latency is the link's, and bide__sim_link()
+ * comes first. -EINVAL: no addresses, no such link, or more than a thousand of a thousand. */
+int bide__sim_link_mishaps_set(struct bide__sim *sim, const char *host, const char *other,
+                               const struct bide__sim_mishaps *mishaps);
 
 /* Resets every TCP connection of a host, or all for NULL: both sides see it at once. Returns how
  * many there were, or -EINVAL. */

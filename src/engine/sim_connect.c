@@ -20,6 +20,8 @@ struct bide__sim_link {
     struct in6_addr hosts[2];
     int64_t latency_ns_min;
     int64_t latency_ns_max;
+    bool has_mishaps;
+    struct bide__sim_mishaps mishaps;
 };
 
 static bool parse_host(const char *text, struct in6_addr *ret_host)
@@ -69,6 +71,32 @@ int bide__sim_link(struct bide__sim *sim, const char *host, const char *other,
     return 0;
 }
 
+const struct bide__sim_link *bide__sim_link_find(const struct bide__sim *sim,
+                                                 const struct in6_addr *a, const struct in6_addr *b)
+{
+    return find_link(sim, a, b);
+}
+
+int bide__sim_link_mishaps_set(struct bide__sim *sim, const char *host, const char *other,
+                               const struct bide__sim_mishaps *mishaps)
+{
+    struct in6_addr hosts[2];
+    if (!parse_host(host, &hosts[0]) || !parse_host(other, &hosts[1]))
+        return -EINVAL;
+    struct bide__sim_link *link = find_link(sim, &hosts[0], &hosts[1]);
+    if (!link || mishaps->lost > 1000 || mishaps->doubled > 1000 || mishaps->late > 1000)
+        return -EINVAL;
+    link->has_mishaps = true;
+    link->mishaps = *mishaps;
+    return 0;
+}
+
+const struct bide__sim_mishaps *bide__sim_link_mishaps(const struct bide__sim *sim,
+                                                       const struct bide__sim_link *link)
+{
+    return link && link->has_mishaps ? &link->mishaps : &sim->shape.mishaps;
+}
+
 void bide__sim_links_free(struct bide__sim *sim)
 {
     while (sim->links) {
@@ -106,7 +134,7 @@ int bide__sim_reset(struct bide__sim *sim, const char *host)
 
 /* Connecting */
 
-static int covering(const struct bide__sim_sock *sock, const struct bide__sim_name *target)
+int bide__sim_covering(const struct bide__sim_sock *sock, const struct bide__sim_name *target)
 {
     if (!bide__sim_name_covers(sock, target))
         return 0;
@@ -122,10 +150,10 @@ static struct bide__sim_sock *find_listener(struct bide__sim *sim,
     bide__list_each(node, &sim->bound)
     {
         struct bide__sim_sock *sock = bide__container(node, struct bide__sim_sock, bound);
-        int covers = sock->state == BIDE__SIM_LISTENING ? covering(sock, target) : 0;
-        if (covers == 0 || (best && covers < covering(best, target)))
+        int covers = sock->state == BIDE__SIM_LISTENING ? bide__sim_covering(sock, target) : 0;
+        if (covers == 0 || (best && covers < bide__sim_covering(best, target)))
             continue;
-        n_best = best && covers == covering(best, target) ? n_best + 1 : 1;
+        n_best = best && covers == bide__sim_covering(best, target) ? n_best + 1 : 1;
         if (n_best == 1 || bide__sim_draw(sim, n_best - 1) == 0)
             best = sock;
     }
@@ -216,7 +244,7 @@ static int prepare(struct bide__sim_sock *sock)
     struct bide__sim_conn *conn = bide__sim_conn_new(sim, sock->family == AF_UNIX);
     if (!conn)
         return -ENOMEM;
-    conn->socks[1] = bide__sim_sock_new(sim, sock->family);
+    conn->socks[1] = bide__sim_sock_new(sim, sock->family, SOCK_STREAM);
     if (!conn->socks[1]) {
         bide__sim_conn_free(conn);
         return -ENOMEM;
@@ -269,16 +297,25 @@ static int choose_name(struct bide__sim_sock *sock)
     return 0;
 }
 
+void bide__sim_name_local(struct bide__sim_name *name)
+{
+    if (bide__sim_is_wildcard(name))
+        parse_host(bide__sim_is_ipv4(name) ? "127.0.0.1" : "::1", &name->host);
+}
+
+int bide__sim_reaches(const struct bide__sim_sock *sock, const struct bide__sim_name *target)
+{
+    bool v6_only = bide__sim_option(sock, IPPROTO_IPV6, IPV6_V6ONLY);
+    return bide__sim_is_ipv4(target) && v6_only ? -ENETUNREACH : 0;
+}
+
 static int connect_inet(struct bide__sim_sock *sock, struct bide_op *op)
 {
     struct bide__sim *sim = bide__sim_of_sock(sock);
-    if (bide__sim_is_ipv4(&sock->target) && bide__sim_option(sock, IPPROTO_IPV6, IPV6_V6ONLY))
-        return -ENETUNREACH;
-    if (bide__sim_is_wildcard(&sock->target)) {
-        bool ipv4 = bide__sim_is_ipv4(&sock->target);
-        parse_host(ipv4 ? "127.0.0.1" : "::1", &sock->target.host);
-    }
-    int rc = choose_name(sock);
+    int rc = bide__sim_reaches(sock, &sock->target);
+    bide__sim_name_local(&sock->target);
+    if (rc == 0)
+        rc = choose_name(sock);
     if (rc == 0)
         rc = prepare(sock);
     if (rc < 0)
@@ -294,6 +331,8 @@ int bide__sim_connect(struct bide_sock *base, struct bide_op *op, const struct s
                       socklen_t length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_connect(sock, address, length);
     if (sock->state == BIDE__SIM_CONNECTING)
         return -EALREADY;
     if (sock->state != BIDE__SIM_FRESH)
@@ -335,6 +374,8 @@ int bide__sim_pipe(struct bide_engine *engine, struct bide_sock **ret_read,
 int bide__sim_try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
 {
     struct bide__sim_sock *listener = bide__sim_sock_of(base);
+    if (listener->type == SOCK_DGRAM)
+        return -EOPNOTSUPP;
     if (listener->state != BIDE__SIM_LISTENING)
         return -EINVAL;
     struct bide__list *place = bide__list_pop(&listener->queue);

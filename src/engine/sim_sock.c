@@ -108,9 +108,8 @@ int bide__sim_name_parse(const struct bide__sim_sock *sock, const struct sockadd
     return 0;
 }
 
-/* In the socket's family; as much as there is room for. */
-static void print_name(const struct bide__sim_sock *sock, const struct bide__sim_name *name,
-                       struct sockaddr *ret_address, socklen_t *length)
+void bide__sim_name_print(const struct bide__sim_sock *sock, const struct bide__sim_name *name,
+                          struct sockaddr *ret_address, socklen_t *length)
 {
     union {
         struct sockaddr_in ipv4;
@@ -138,6 +137,14 @@ static void print_name(const struct bide__sim_sock *sock, const struct bide__sim
     }
     memcpy(ret_address, &address, *length < bytes ? *length : bytes);
     *length = bytes;
+}
+
+bool bide__sim_same_name(const struct bide__sim_sock *sock, const struct bide__sim_name *a,
+                         const struct bide__sim_name *b)
+{
+    if (sock->family == AF_UNIX)
+        return a->path_bytes == b->path_bytes && memcmp(a->path, b->path, a->path_bytes) == 0;
+    return a->port == b->port && same_host(a, b);
 }
 
 static bool port_is_bound(const struct bide__sim *sim, uint16_t port)
@@ -173,6 +180,8 @@ static bool conflicts(const struct bide__sim_sock *sock, bool listens)
     bide__list_each(node, &bide__sim_of_sock(sock)->bound)
     {
         const struct bide__sim_sock *other = bide__container(node, struct bide__sim_sock, bound);
+        if (sock->family != AF_UNIX && other->type != sock->type)
+            continue; /* TCP and UDP have ports of their own */
         if (other == sock || !(bide__sim_name_covers(other, &sock->name) ||
                                bide__sim_name_covers(sock, &other->name)))
             continue;
@@ -223,18 +232,23 @@ int bide__sim_bind(struct bide_sock *base, const struct sockaddr *address, sockl
     return 0;
 }
 
+int bide__sim_bind_any(struct bide__sim_sock *sock)
+{
+    struct sockaddr_storage any;
+    memset(&any, 0, sizeof any);
+    any.ss_family = (sa_family_t)sock->family;
+    return bide__sim_bind(&sock->base, (struct sockaddr *)&any, sizeof any);
+}
+
 int bide__sim_listen(struct bide_sock *base, int backlog)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    if (sock->type == SOCK_DGRAM)
+        return -EOPNOTSUPP;
     if (sock->state != BIDE__SIM_FRESH && sock->state != BIDE__SIM_LISTENING)
         return -EINVAL;
     if (!sock->has_name) {
-        struct sockaddr_storage any;
-        if (sock->family == AF_UNIX)
-            return -EINVAL;
-        memset(&any, 0, sizeof any);
-        any.ss_family = (sa_family_t)sock->family;
-        int rc = bide__sim_bind(base, (struct sockaddr *)&any, sizeof any);
+        int rc = sock->family == AF_UNIX ? -EINVAL : bide__sim_bind_any(sock);
         if (rc < 0)
             return rc;
     }
@@ -249,10 +263,12 @@ int bide__sim_sock_name(struct bide_sock *base, bool peer, struct sockaddr *ret_
                         socklen_t *length)
 {
     const struct bide__sim_sock *sock = bide__sim_sock_of(base);
-    if (peer && (!sock->conn || sock->broken))
+    if (peer && !sock->has_peer && (!sock->conn || sock->broken))
         return -ENOTCONN;
-    struct bide__sim_name name = peer ? sock->conn->names[!sock->side] : sock->name;
-    print_name(sock, &name, ret_address, length);
+    struct bide__sim_name name = sock->name;
+    if (peer)
+        name = sock->has_peer ? sock->target : sock->conn->names[!sock->side];
+    bide__sim_name_print(sock, &name, ret_address, length);
     return 0;
 }
 
@@ -266,29 +282,18 @@ static const struct option {
     int initial;
     enum option_kind kind;
 } options[] = {
-    {SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES, BUFFER},
-    {SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES, BUFFER},
-    {SOL_SOCKET, SO_REUSEADDR, 0, STORED},
-    {SOL_SOCKET, SO_REUSEPORT, 0, STORED},
-    {SOL_SOCKET, SO_KEEPALIVE, 0, STORED},
-    {SOL_SOCKET, SO_PRIORITY, 0, STORED},
-    {SOL_SOCKET, SO_ERROR, 0, READ_ONLY},
-    {SOL_SOCKET, SO_TYPE, SOCK_STREAM, READ_ONLY},
-    {SOL_SOCKET, SO_DOMAIN, 0, READ_ONLY},
-    {SOL_SOCKET, SO_PROTOCOL, 0, READ_ONLY},
-    {SOL_SOCKET, SO_ACCEPTCONN, 0, READ_ONLY},
-    {IPPROTO_TCP, TCP_NODELAY, 0, STORED},
-    {IPPROTO_TCP, TCP_CORK, 0, STORED},
-    {IPPROTO_TCP, TCP_QUICKACK, 1, STORED},
-    {IPPROTO_TCP, TCP_KEEPIDLE, 7200, STORED},
-    {IPPROTO_TCP, TCP_KEEPINTVL, 75, STORED},
-    {IPPROTO_TCP, TCP_KEEPCNT, 9, STORED},
-    {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, STORED},
-    {IPPROTO_TCP, TCP_FASTOPEN, 0, STORED},
-    {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, STORED},
-    {IPPROTO_IP, IP_TOS, 0, STORED},
-    {IPPROTO_IPV6, IPV6_V6ONLY, 0, STORED},
-    {IPPROTO_IPV6, IPV6_TCLASS, 0, STORED},
+    {SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES, BUFFER}, {SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES, BUFFER},
+    {SOL_SOCKET, SO_REUSEADDR, 0, STORED},         {SOL_SOCKET, SO_REUSEPORT, 0, STORED},
+    {SOL_SOCKET, SO_KEEPALIVE, 0, STORED},         {SOL_SOCKET, SO_BROADCAST, 0, STORED},
+    {SOL_SOCKET, SO_PRIORITY, 0, STORED},          {SOL_SOCKET, SO_ERROR, 0, READ_ONLY},
+    {SOL_SOCKET, SO_TYPE, 0, READ_ONLY},           {SOL_SOCKET, SO_DOMAIN, 0, READ_ONLY},
+    {SOL_SOCKET, SO_PROTOCOL, 0, READ_ONLY},       {SOL_SOCKET, SO_ACCEPTCONN, 0, READ_ONLY},
+    {IPPROTO_TCP, TCP_NODELAY, 0, STORED},         {IPPROTO_TCP, TCP_CORK, 0, STORED},
+    {IPPROTO_TCP, TCP_QUICKACK, 1, STORED},        {IPPROTO_TCP, TCP_KEEPIDLE, 7200, STORED},
+    {IPPROTO_TCP, TCP_KEEPINTVL, 75, STORED},      {IPPROTO_TCP, TCP_KEEPCNT, 9, STORED},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, STORED},    {IPPROTO_TCP, TCP_FASTOPEN, 0, STORED},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, STORED},    {IPPROTO_IP, IP_TOS, 0, STORED},
+    {IPPROTO_IPV6, IPV6_V6ONLY, 0, STORED},        {IPPROTO_IPV6, IPV6_TCLASS, 0, STORED},
 };
 
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -298,6 +303,8 @@ _Static_assert((int)N_OPTIONS <= (int)BIDE__SIM_OPTIONS, "room for each option's
 static unsigned find_option(const struct bide__sim_sock *sock, int level, int name)
 {
     if ((level == IPPROTO_TCP || level == IPPROTO_IP) && sock->family == AF_UNIX)
+        return N_OPTIONS;
+    if (level == IPPROTO_TCP && sock->type != SOCK_STREAM)
         return N_OPTIONS;
     if (level == IPPROTO_IPV6 && sock->family != AF_INET6)
         return N_OPTIONS;
@@ -367,8 +374,10 @@ static int read_only_option(struct bide__sim_sock *sock, int name, int stored)
         return error;
     case SO_DOMAIN:
         return sock->family;
+    case SO_TYPE:
+        return sock->type;
     case SO_PROTOCOL:
-        return sock->family == AF_UNIX ? 0 : IPPROTO_TCP;
+        return sock->family == AF_UNIX ? 0 : sock->type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
     case SO_ACCEPTCONN:
         return sock->state == BIDE__SIM_LISTENING;
     default:
@@ -400,7 +409,7 @@ int bide__sim_getopt(struct bide_sock *base, int level, int name, void *value, s
 
 /* Life */
 
-struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family)
+struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family, int type)
 {
     struct bide__sim_sock *sock = calloc(1, sizeof *sock);
     if (!sock)
@@ -408,11 +417,13 @@ struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family)
     sock->base = (struct bide_sock){.engine = &sim->base, .fd = -1};
     sock->number = ++sim->n_objects;
     sock->family = family;
+    sock->type = type;
     for (unsigned i = 0; i < N_OPTIONS; i++)
         sock->options[i] = options[i].initial;
     bide__list_init(&sock->bound);
     bide__list_init(&sock->queue);
     bide__list_init(&sock->place);
+    bide__list_init(&sock->messages);
     bide__list_append(&sim->socks, &sock->node);
     bide__sim_stream_init(sock);
     bide__sim_connect_init(sock);
@@ -425,11 +436,12 @@ int bide__sim_sock_open(struct bide_engine *engine, int family, int type, int pr
     type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
         return -EAFNOSUPPORT;
-    if (type != SOCK_STREAM)
+    if (type != SOCK_STREAM && type != SOCK_DGRAM)
         return -ESOCKTNOSUPPORT;
-    if (protocol != 0 && (family == AF_UNIX || protocol != IPPROTO_TCP))
+    int usual = type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+    if (protocol != 0 && (family == AF_UNIX || protocol != usual))
         return -EPROTONOSUPPORT;
-    struct bide__sim_sock *sock = bide__sim_sock_new(bide__sim_of(engine), family);
+    struct bide__sim_sock *sock = bide__sim_sock_new(bide__sim_of(engine), family, type);
     if (!sock)
         return -ENOMEM;
     *ret_sock = &sock->base;
@@ -439,6 +451,7 @@ int bide__sim_sock_open(struct bide_engine *engine, int family, int type, int pr
 void bide__sim_sock_free(struct bide__sim_sock *sock)
 {
     struct bide__sim *sim = bide__sim_of_sock(sock);
+    bide__sim_datagram_end(sock);
     for (int kind = 0; kind < BIDE__SIM_OPS; kind++)
         bide__sim_event_remove(&sim->queue, &sock->waits[kind].event);
     bide__sim_event_remove(&sim->queue, &sock->attempt);

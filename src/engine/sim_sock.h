@@ -1,6 +1,7 @@
 /*
- * Stream sockets in memory, as the files of the simulation share them: sim_sock.c has names and
- * options, sim_connect.c how connections come about, sim_stream.c how they carry bytes and end.
+ * Sockets in memory, as the files of the simulation share them: sim_sock.c has names and options,
+ * sim_connect.c how connections come about, sim_stream.c how they carry bytes and end,
+ * sim_datagram.c messages without a connection, sim_rights.c descriptors that travel with either.
  *
  * Invariants
  *  - A connection is one object with two pipes, made when one side begins to connect, so that
@@ -36,7 +37,13 @@ enum bide__sim_state {
     BIDE__SIM_CONNECTED, /* until closed, whatever happens to the connection */
 };
 
-enum bide__sim_op { BIDE__SIM_RECV, BIDE__SIM_ACCEPT, BIDE__SIM_SEND, BIDE__SIM_CONNECT };
+enum bide__sim_op {
+    BIDE__SIM_RECV,
+    BIDE__SIM_ACCEPT,
+    BIDE__SIM_SEND,
+    BIDE__SIM_SEND_WAIT,
+    BIDE__SIM_CONNECT,
+};
 enum { BIDE__SIM_OPS = BIDE__SIM_CONNECT + 1 };
 
 struct bide__sim_wait {
@@ -53,6 +60,7 @@ struct bide__sim_sock {
     struct bide__list bound; /* in the engine's bound ones, if it is */
     unsigned number;
     int family;
+    int type;
     enum bide__sim_state state;
     bool has_name;
     struct bide__sim_name name;
@@ -70,6 +78,14 @@ struct bide__sim_sock {
     struct bide__sim_event attempt;
     unsigned n_attempts;
 
+    struct bide__list messages; /* datagrams that came */
+    unsigned n_messages;
+    int64_t message_bytes;   /* theirs */
+    int64_t flying_bytes;    /* of datagrams sent that did not arrive yet */
+    int64_t last_arrival_ns; /* of those */
+    bool has_peer;           /* a datagram socket that is connected to `target` */
+    unsigned peer_number;    /* AF_UNIX: to this one */
+
     struct bide__sim_conn *conn;
     unsigned side;
     bool shut_read;
@@ -78,6 +94,15 @@ struct bide__sim_sock {
     bool broken;
     int error; /* not told yet; negative */
     int lost;  /* why the connection went down, if a call was told */
+};
+
+/* Descriptors on their way: duplicates of the sender's, the kernel's own. */
+struct bide__sim_rights {
+    struct bide__list node; /* in a pipe's */
+    uint64_t begin;         /* the bytes of the stream that they came with */
+    uint64_t end;
+    int n;
+    int fds[];
 };
 
 enum bide__sim_mark_kind { BIDE__SIM_DATA, BIDE__SIM_END, BIDE__SIM_RESET };
@@ -95,6 +120,7 @@ struct bide__sim_pipe {
     uint64_t n_sent;
     uint64_t n_arrived;
     uint64_t n_read;
+    struct bide__list rights; /* in order */
     unsigned n_marks;
     struct bide__sim_mark marks[BIDE__SIM_MARKS];
     char bytes[BIDE__SIM_PIPE_BYTES];
@@ -123,17 +149,24 @@ static inline struct bide__sim *bide__sim_of_sock(const struct bide__sim_sock *s
 
 /* sim_sock.c */
 
-struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family);
+struct bide__sim_sock *bide__sim_sock_new(struct bide__sim *sim, int family, int type);
 /* Of one that has no connection and no queue any more. */
 void bide__sim_sock_free(struct bide__sim_sock *sock);
 int bide__sim_name_parse(const struct bide__sim_sock *sock, const struct sockaddr *address,
                          socklen_t length, struct bide__sim_name *ret_name);
+/* In the socket's family; as much as there is room for. */
+void bide__sim_name_print(const struct bide__sim_sock *sock, const struct bide__sim_name *name,
+                          struct sockaddr *ret_address, socklen_t *length);
+bool bide__sim_same_name(const struct bide__sim_sock *sock, const struct bide__sim_name *a,
+                         const struct bide__sim_name *b);
 bool bide__sim_is_ipv4(const struct bide__sim_name *name);
 bool bide__sim_is_wildcard(const struct bide__sim_name *name);
 /* Whether a socket that is bound to `name` is meant by `target`. */
 bool bide__sim_name_covers(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
 uint16_t bide__sim_free_port(struct bide__sim *sim);
 int bide__sim_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length);
+/* Gives an Internet socket that has no name any port of every interface. */
+int bide__sim_bind_any(struct bide__sim_sock *sock);
 int bide__sim_listen(struct bide_sock *base, int backlog);
 int bide__sim_sock_name(struct bide_sock *base, bool peer, struct sockaddr *ret_address,
                         socklen_t *length);
@@ -164,6 +197,19 @@ void bide__sim_attempt_end(struct bide__sim_sock *sock, int error);
 void bide__sim_attempt_drop(struct bide__sim_sock *sock);
 /* How long something is on its way. */
 int64_t bide__sim_latency_ns(struct bide__sim *sim, const struct bide__sim_link *link);
+/* NULL: none is set. */
+const struct bide__sim_link *bide__sim_link_find(const struct bide__sim *sim,
+                                                 const struct in6_addr *a,
+                                                 const struct in6_addr *b);
+/* What happens to datagrams there, or where no link is set. */
+const struct bide__sim_mishaps *bide__sim_link_mishaps(const struct bide__sim *sim,
+                                                       const struct bide__sim_link *link);
+/* Whether a socket is bound to that very name or to a wildcard that means it, too: 2, 1, or 0. */
+int bide__sim_covering(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
+/* Means this host. */
+void bide__sim_name_local(struct bide__sim_name *name);
+/* An error if this socket can have nothing to do with that address. */
+int bide__sim_reaches(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
 void bide__sim_links_free(struct bide__sim *sim);
 
 /* sim_stream.c */
@@ -183,15 +229,42 @@ void bide__sim_decide(struct bide__sim_sock *sock, enum bide__sim_op kind, int r
 /* A wait that is over if `ready`: 0, or it ends later. */
 int bide__sim_wait_ready(struct bide__sim_sock *sock, enum bide__sim_op kind, struct bide_op *op,
                          bool ready);
-/* A send that waits may have room again, or an error. */
+/* A send that waits, or a wait for room, may have room again, or an error. */
 void bide__sim_send_again(struct bide__sim_sock *sock);
 void bide__sim_cancel(struct bide_op *op);
 
 ssize_t bide__sim_try_recv(struct bide_sock *base, void *buffer, size_t size);
 ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
+ssize_t bide__sim_try_recv_message(struct bide_sock *base, struct msghdr *message);
+ssize_t bide__sim_try_send_message(struct bide_sock *base, const struct msghdr *message);
+int bide__sim_send_wait(struct bide_sock *base, struct bide_op *op);
 int bide__sim_recv_wait(struct bide_sock *base, struct bide_op *op);
 int bide__sim_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
 int bide__sim_shutdown(struct bide_sock *base, int how);
 void bide__sim_sock_close(struct bide_sock *base);
+/* Tells, once, why the connection is gone, or what became of a datagram. */
+int bide__sim_take_error(struct bide__sim_sock *sock);
+
+/* sim_datagram.c: the calls of these names, for datagram sockets. */
+
+int bide__sim_datagram_connect(struct bide__sim_sock *sock, const struct sockaddr *address,
+                               socklen_t length);
+ssize_t bide__sim_datagram_recv(struct bide__sim_sock *sock, struct msghdr *message);
+ssize_t bide__sim_datagram_send(struct bide__sim_sock *sock, const struct msghdr *message);
+bool bide__sim_datagram_readable(const struct bide__sim_sock *sock);
+bool bide__sim_datagram_writable(const struct bide__sim_sock *sock);
+int bide__sim_datagram_shutdown(struct bide__sim_sock *sock, int how);
+/* Nothing comes to it any more, and what it sent has no sender. */
+void bide__sim_datagram_end(struct bide__sim_sock *sock);
+void bide__sim_datagrams_free(struct bide__sim *sim);
+
+/* sim_rights.c */
+
+/* Duplicates of what the message carries; NULL in `ret_rights` if that is nothing. */
+int bide__sim_rights_new(const struct msghdr *message, struct bide__sim_rights **ret_rights);
+/* Closes them. NULL is fine. */
+void bide__sim_rights_free(struct bide__sim_rights *rights);
+/* Frees them, and gives the receiver as many as it has room for; NULL: there are none. */
+void bide__sim_rights_give(struct bide__sim_rights *rights, struct msghdr *message);
 
 #endif

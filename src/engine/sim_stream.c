@@ -28,6 +28,12 @@ static struct bide__sim_sock *peer_of(const struct bide__sim_sock *sock)
     return sock->conn->socks[!sock->side];
 }
 
+static struct bide__sim_rights *first_rights(const struct bide__sim_pipe *pipe)
+{
+    struct bide__list *node = bide__list_first(&pipe->rights);
+    return node ? bide__container(node, struct bide__sim_rights, node) : NULL;
+}
+
 static uint64_t unread(const struct bide__sim_sock *sock)
 {
     return incoming(sock)->n_arrived - incoming(sock)->n_read;
@@ -48,9 +54,8 @@ static uint64_t room(const struct bide__sim_sock *sock)
 /* Operations */
 
 static const char *const op_names[BIDE__SIM_OPS] = {
-    [BIDE__SIM_RECV] = "receives",
-    [BIDE__SIM_ACCEPT] = "accepts",
-    [BIDE__SIM_SEND] = "sent",
+    [BIDE__SIM_RECV] = "receives",     [BIDE__SIM_ACCEPT] = "accepts",
+    [BIDE__SIM_SEND] = "sent",         [BIDE__SIM_SEND_WAIT] = "has room",
     [BIDE__SIM_CONNECT] = "connected",
 };
 
@@ -111,10 +116,29 @@ void bide__sim_decide(struct bide__sim_sock *sock, enum bide__sim_op kind, int r
     soon(wait);
 }
 
+static bool output_ready(struct bide__sim_sock *sock)
+{
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_writable(sock);
+    if (!sock->conn)
+        return sock->state != BIDE__SIM_CONNECTING;
+    const struct bide__sim_sock *peer = peer_of(sock);
+    bool is_over = sock->error != 0 || sock->broken || sock->shut_write;
+    return is_over || room(sock) > 0 || (sock->conn->local && (!peer || peer->shut_read));
+}
+
 void bide__sim_send_again(struct bide__sim_sock *sock)
 {
     if (sock->waits[BIDE__SIM_SEND].op)
         soon(&sock->waits[BIDE__SIM_SEND]);
+    if (sock->waits[BIDE__SIM_SEND_WAIT].op && output_ready(sock))
+        bide__sim_decide(sock, BIDE__SIM_SEND_WAIT, 0);
+}
+
+int bide__sim_send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    return bide__sim_wait_ready(sock, BIDE__SIM_SEND_WAIT, op, output_ready(sock));
 }
 
 void bide__sim_cancel(struct bide_op *op)
@@ -179,6 +203,7 @@ static struct bide__sim_pipe *pipe_new(struct bide__sim_conn *conn, unsigned to)
     pipe->arrival.happen = arrival_happens;
     pipe->conn = conn;
     pipe->to = to;
+    bide__list_init(&pipe->rights);
     return pipe;
 }
 
@@ -202,9 +227,13 @@ struct bide__sim_conn *bide__sim_conn_new(struct bide__sim *sim, bool local)
 void bide__sim_conn_free(struct bide__sim_conn *conn)
 {
     for (int i = 0; i < 2; i++) {
-        if (conn->pipes[i])
-            bide__sim_event_remove(&conn->sim->queue, &conn->pipes[i]->arrival);
-        free(conn->pipes[i]);
+        struct bide__sim_pipe *pipe = conn->pipes[i];
+        if (!pipe)
+            continue;
+        bide__sim_event_remove(&conn->sim->queue, &pipe->arrival);
+        while (!bide__list_empty(&pipe->rights))
+            bide__sim_rights_free(first_rights(pipe));
+        free(pipe);
     }
     bide__list_remove(&conn->node);
     free(conn);
@@ -313,18 +342,19 @@ void bide__sim_conn_reset(struct bide__sim_conn *conn)
 
 /* Bytes */
 
-/* Tells, once, why the connection is gone. */
-static int take_error(struct bide__sim_sock *sock)
+int bide__sim_take_error(struct bide__sim_sock *sock)
 {
     int error = sock->error;
     sock->error = 0;
-    if (bide__connection_lost(error))
+    if (bide__connection_lost(error) && sock->type == SOCK_STREAM)
         sock->lost = error;
     return error;
 }
 
 static bool input_ready(const struct bide__sim_sock *sock)
 {
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_readable(sock);
     if (!sock->conn)
         return sock->state != BIDE__SIM_CONNECTING;
     return unread(sock) > 0 || sock->end_came || sock->shut_read || sock->broken ||
@@ -349,30 +379,78 @@ static void copy_in(struct bide__sim_pipe *pipe, const char *data, size_t size)
     pipe->n_sent += size;
 }
 
-ssize_t bide__sim_try_recv(struct bide_sock *base, void *buffer, size_t size)
+/* Descriptors come with the first byte of what they were sent with; a read ends behind it. */
+static size_t take_rights(struct bide__sim_pipe *pipe, size_t size,
+                          struct bide__sim_rights **ret_rights)
 {
-    struct bide__sim_sock *sock = bide__sim_sock_of(base);
-    assert(size > 0);
+    struct bide__sim_rights *rights = first_rights(pipe);
+    *ret_rights = NULL;
+    if (!rights || rights->begin >= pipe->n_read + size)
+        return size;
+    bide__list_remove(&rights->node);
+    *ret_rights = rights;
+    return rights->end < pipe->n_read + size ? rights->end - pipe->n_read : size;
+}
+
+static ssize_t recv_bytes(struct bide__sim_sock *sock, struct msghdr *message)
+{
+    struct bide__sim_pipe *pipe = incoming(sock);
+    struct bide__sim_rights *rights;
+    size_t size = bide__iov_size(message->msg_iov, (int)message->msg_iovlen);
+    size = take_rights(pipe, size < unread(sock) ? size : unread(sock), &rights);
+    size_t left = size;
+    for (size_t i = 0; left > 0; i++) {
+        const struct iovec *iov = &message->msg_iov[i];
+        size_t part = iov->iov_len < left ? iov->iov_len : left;
+        if (part > 0)
+            copy_out(pipe, iov->iov_base, part);
+        left -= part;
+    }
+    bide__sim_rights_give(rights, message);
+    struct bide__sim_sock *peer = peer_of(sock);
+    if (peer)
+        bide__sim_send_again(peer);
+    return (ssize_t)size;
+}
+
+static ssize_t recv_stream(struct bide__sim_sock *sock, struct msghdr *message)
+{
     if (!sock->conn) {
         if (sock->state == BIDE__SIM_CONNECTING)
             return -EAGAIN;
         return sock->family == AF_UNIX ? -EINVAL : -ENOTCONN;
     }
-    uint64_t n = unread(sock);
-    if (n > 0) {
-        if (n > size)
-            n = size;
-        copy_out(incoming(sock), buffer, n);
-        struct bide__sim_sock *peer = peer_of(sock);
-        if (peer)
-            bide__sim_send_again(peer);
-        return (ssize_t)n;
-    }
+    message->msg_namelen = 0;
+    message->msg_flags = 0;
+    if (unread(sock) > 0)
+        return recv_bytes(sock, message);
+    message->msg_controllen = 0;
     if (sock->end_came)
         return sock->lost;
     if (sock->error != 0)
-        return take_error(sock);
+        return bide__sim_take_error(sock);
     return sock->broken || sock->shut_read ? sock->lost : -EAGAIN;
+}
+
+ssize_t bide__sim_try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_recv(sock, message);
+    if (sock->conn && sock->conn->one_way)
+        return -ENOTSOCK;
+    return recv_stream(sock, message);
+}
+
+ssize_t bide__sim_try_recv(struct bide_sock *base, void *buffer, size_t size)
+{
+    struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    assert(size > 0);
+    struct iovec iov = {buffer, size};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_recv(sock, &message);
+    return recv_stream(sock, &message);
 }
 
 /* Why nothing can be sent, or 0. */
@@ -384,7 +462,7 @@ static int send_error(struct bide__sim_sock *sock)
         return sock->family == AF_UNIX ? -ENOTCONN : -EPIPE;
     }
     if (sock->error != 0)
-        return take_error(sock);
+        return bide__sim_take_error(sock);
     if (sock->broken || sock->shut_write)
         return -EPIPE;
     const struct bide__sim_sock *peer = peer_of(sock);
@@ -402,9 +480,8 @@ static void send_off(struct bide__sim_sock *sock, uint64_t before)
     put_mark(pipe, BIDE__SIM_DATA, pipe->n_sent);
 }
 
-ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
+static ssize_t send_bytes(struct bide__sim_sock *sock, const struct iovec *iov, size_t n_iov)
 {
-    struct bide__sim_sock *sock = bide__sim_sock_of(base);
     int rc = send_error(sock);
     if (rc < 0)
         return rc;
@@ -412,17 +489,55 @@ ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int 
     uint64_t before = pipe->n_sent;
     uint64_t left = room(sock);
     size_t wanted = 0;
-    for (int i = 0; i < n_iov; i++) {
+    for (size_t i = 0; i < n_iov; i++) {
         size_t n = iov[i].iov_len < left ? iov[i].iov_len : left;
         if (n > 0)
             copy_in(pipe, iov[i].iov_base, n);
         left -= n;
         wanted += iov[i].iov_len;
     }
-    uint64_t n = pipe->n_sent - before;
+    return pipe->n_sent == before && wanted > 0 ? -EAGAIN : (ssize_t)(pipe->n_sent - before);
+}
+
+ssize_t bide__sim_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
+{
+    struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    if (sock->type == SOCK_DGRAM) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                                 .msg_iovlen = (size_t)n_iov};
+        return bide__iov_size(iov, n_iov) > 0 ? bide__sim_datagram_send(sock, &message) : 0;
+    }
+    ssize_t n = send_bytes(sock, iov, (size_t)n_iov);
     if (n > 0)
-        send_off(sock, before);
-    return n == 0 && wanted > 0 ? -EAGAIN : (ssize_t)n;
+        send_off(sock, outgoing(sock)->n_sent - (uint64_t)n);
+    return n;
+}
+
+/* Descriptors are waiting where their bytes will arrive before anybody hears of these. */
+ssize_t bide__sim_try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    struct bide__sim_sock *sock = bide__sim_sock_of(base);
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_send(sock, message);
+    if (sock->conn && sock->conn->one_way)
+        return -ENOTSOCK;
+    struct bide__sim_rights *rights = NULL;
+    int rc = sock->family == AF_UNIX ? bide__sim_rights_new(message, &rights) : 0;
+    if (rc < 0)
+        return rc;
+    ssize_t n = send_bytes(sock, message->msg_iov, message->msg_iovlen);
+    if (n <= 0) {
+        bide__sim_rights_free(rights);
+        return n;
+    }
+    struct bide__sim_pipe *pipe = outgoing(sock);
+    if (rights) {
+        rights->begin = pipe->n_sent - (uint64_t)n;
+        rights->end = pipe->n_sent;
+        bide__list_append(&pipe->rights, &rights->node);
+    }
+    send_off(sock, pipe->n_sent - (uint64_t)n);
+    return n;
 }
 
 static int send_step(struct bide__sim_sock *sock, struct bide_op *op)
@@ -486,6 +601,8 @@ int bide__sim_shutdown(struct bide_sock *base, int how)
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return -EINVAL;
+    if (sock->type == SOCK_DGRAM)
+        return bide__sim_datagram_shutdown(sock, how);
     if (sock->state == BIDE__SIM_CONNECTING) {
         bide__sim_attempt_end(sock, -ECONNABORTED);
         return 0;

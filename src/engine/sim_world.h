@@ -42,6 +42,7 @@ struct bide__sim {
     struct bide__list socks;
     struct bide__list bound; /* those with names of their own */
     struct bide__list conns;
+    struct bide__list datagrams; /* that are on their way */
     struct bide__sim_link *links;
     atomic_bool woken;
     struct bide__watch_set watches;

@@ -57,7 +57,8 @@ static unsigned socket_traits(int family, int type, int protocol)
 {
     bool is_tcp = (family == AF_INET || family == AF_INET6) && type == SOCK_STREAM &&
                   (protocol == 0 || protocol == IPPROTO_TCP);
-    return BIDE__FD_SOCKET | (is_tcp ? BIDE__FD_TCP : 0);
+    bool is_datagram = type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM;
+    return BIDE__FD_SOCKET | (is_tcp ? BIDE__FD_TCP : 0u) | (is_datagram ? BIDE__FD_DATAGRAM : 0u);
 }
 
 int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits)
@@ -219,6 +220,26 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
             n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+ssize_t bide__fd_recv_message(int fd, struct msghdr *message)
+{
+    struct msghdr asked = *message;
+    ssize_t n;
+    do {
+        *message = asked;
+        n = recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+ssize_t bide__fd_send_message(int fd, const struct msghdr *message)
+{
+    ssize_t n;
+    do
+        n = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
 

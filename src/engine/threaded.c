@@ -201,6 +201,28 @@ static ssize_t try_send(struct bide_sock *base, const struct iovec *iov, int n_i
     return of(base)->is_output ? -EAGAIN : -EBADF;
 }
 
+/* There is no socket behind threads. */
+static ssize_t try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    (void)base;
+    (void)message;
+    return -ENOTSOCK;
+}
+
+static ssize_t try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    (void)base;
+    (void)message;
+    return -ENOTSOCK;
+}
+
+static int send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    (void)base;
+    (void)op;
+    return -ENOTSOCK;
+}
+
 static int send_all(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
 {
     struct threaded *threaded = of(base);
@@ -277,7 +299,10 @@ static const struct bide_engine_ops threaded_ops = {
     .sock_name = bide__socket_name,
     .try_recv = try_recv,
     .try_send = try_send,
+    .try_recv_message = try_recv_message,
+    .try_send_message = try_send_message,
     .recv_wait = recv_wait,
+    .send_wait = send_wait,
     .send = send_all,
     .cancel = cancel,
 };

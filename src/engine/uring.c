@@ -121,6 +121,7 @@ static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, s
         break;
     case BIDE__URING_CONNECT:
     case BIDE__URING_WRITE:
+    case BIDE__URING_SEND_WAIT:
         io_uring_prep_poll_add(sqe, fd, POLLOUT);
         break;
     case BIDE__URING_SEND:
@@ -322,6 +323,9 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
         break;
     case BIDE__URING_WRITE:
         bide__uring_write_done(op, cqe->res);
+        break;
+    case BIDE__URING_SEND_WAIT:
+        bide__uring_send_wait_done(op, cqe->res);
         break;
     case BIDE__URING_REQUEST_WAKE:
         if (is_final)
@@ -557,9 +561,12 @@ static const struct bide_engine_ops uring_ops = {
     .sock_name = bide__socket_name,
     .try_recv = bide__uring_try_recv,
     .try_send = bide__uring_try_send,
+    .try_recv_message = bide__uring_try_recv_message,
+    .try_send_message = bide__uring_try_send_message,
     .try_accept = bide__uring_try_accept,
     .connect = bide__uring_connect,
     .recv_wait = bide__uring_recv_wait,
+    .send_wait = bide__uring_send_wait,
     .accept_wait = bide__uring_accept_wait,
     .send = bide__uring_send,
     .cancel = bide__uring_cancel,

@@ -35,6 +35,7 @@ enum bide__uring_kind {
     BIDE__URING_CONNECT,
     BIDE__URING_SEND,
     BIDE__URING_WRITE, /* as SEND, of what is not TCP: waits for room and writes */
+    BIDE__URING_SEND_WAIT,
     /* The engine's. */
     BIDE__URING_REQUEST_RECV, /* multishot */
     BIDE__URING_REQUEST_POLL, /* one readiness */
@@ -106,6 +107,7 @@ struct bide__uring_sock {
     bool is_drained;        /* the last direct read took all; said once */
     unsigned n_small;       /* direct reads in a row that took little */
     bool is_sending;        /* the owner's send is pending */
+    bool had_room;          /* a wait for room has ended: the next send is not batched */
     bool has_starved;       /* a listener that found no descriptor or memory for a connection */
     int end;                /* 0, the end of file, or an error */
     int lost;               /* why the connection went down, if a call was told */
@@ -152,12 +154,15 @@ int bide__uring_connect(struct bide_sock *base, struct bide_op *op, const struct
 int bide__uring_try_accept(struct bide_sock *base, struct bide_sock **ret_sock);
 int bide__uring_accept_wait(struct bide_sock *base, struct bide_op *op);
 ssize_t bide__uring_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
+ssize_t bide__uring_try_send_message(struct bide_sock *base, const struct msghdr *message);
+int bide__uring_send_wait(struct bide_sock *base, struct bide_op *op);
 int bide__uring_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
 void bide__uring_cancel(struct bide_op *op);
 /* Final completions. */
 void bide__uring_connect_done(struct bide_op *op, int result);
 void bide__uring_send_done(struct bide_op *op, int result);
 void bide__uring_write_done(struct bide_op *op, int result);
+void bide__uring_send_wait_done(struct bide_op *op, int result);
 /* Ends the rest of the listeners that starved. */
 void bide__uring_rise(struct bide__uring *uring);
 /* Remembers the error if it means that the connection is gone; returns it. */
@@ -171,6 +176,7 @@ int bide__uring_buffers_init(struct bide__uring_buffers *buffers, struct io_urin
                              unsigned n_max);
 void bide__uring_buffers_fini(struct bide__uring_buffers *buffers);
 ssize_t bide__uring_try_recv(struct bide_sock *base, void *buffer, size_t size);
+ssize_t bide__uring_try_recv_message(struct bide_sock *base, struct msghdr *message);
 int bide__uring_recv_wait(struct bide_sock *base, struct bide_op *op);
 /* Makes `op` the one that the socket's request ends. */
 void bide__uring_wait(struct bide__uring_sock *sock, struct bide_op *op,

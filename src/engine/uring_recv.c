@@ -197,6 +197,36 @@ ssize_t bide__uring_try_recv(struct bide_sock *base, void *buffer, size_t size)
     return bide__uring_note_loss(sock, n);
 }
 
+/* What is queued came without control data: TCP, of all that is received so, has none. */
+static ssize_t take_message(struct bide__uring_sock *sock, struct msghdr *message)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < message->msg_iovlen && sock->n_chunks > 0; i++)
+        n += take_chunks(sock, message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+    return (ssize_t)n;
+}
+
+ssize_t bide__uring_try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    if (sock->n_chunks > 0)
+        return take_message(sock, message);
+    if (sock->has_ended) {
+        char nothing;
+        message->msg_namelen = 0;
+        message->msg_controllen = 0;
+        message->msg_flags = 0;
+        return bide__uring_try_recv(base, &nothing, 1);
+    }
+    if (sock->request.kind == BIDE__URING_REQUEST_RECV && sock->request.state != BIDE_OP_IDLE)
+        return -EAGAIN;
+    ssize_t n = bide__fd_recv_message(base->fd, message);
+    return n == 0 ? sock->lost : bide__uring_note_loss(sock, n);
+}
+
 int bide__uring_recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);

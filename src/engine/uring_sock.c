@@ -153,7 +153,7 @@ int bide__uring_sock_shutdown(struct bide_sock *base, int how)
 
 ssize_t bide__uring_note_loss(struct bide__uring_sock *sock, ssize_t rc)
 {
-    if (bide__connection_lost(rc))
+    if (bide__connection_lost(rc) && !(sock->traits & BIDE__FD_DATAGRAM))
         sock->lost = (int)rc;
     return rc;
 }
@@ -277,9 +277,35 @@ static bool is_better_batched(const struct bide__uring_sock *sock, const struct 
 ssize_t bide__uring_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     struct bide__uring_sock *sock = bide__uring_sock_of(base);
-    if (is_better_batched(sock, iov, n_iov))
+    if (!sock->had_room && is_better_batched(sock, iov, n_iov))
         return -EAGAIN;
+    sock->had_room = false;
     return bide__uring_note_loss(sock, bide__fd_send(base->fd, sock->traits, iov, n_iov));
+}
+
+ssize_t bide__uring_try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    return bide__uring_note_loss(bide__uring_sock_of(base),
+                                 bide__fd_send_message(base->fd, message));
+}
+
+int bide__uring_send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    begin(bide__uring_sock_of(base), op, BIDE__URING_SEND_WAIT);
+    return BIDE_PENDING;
+}
+
+void bide__uring_send_wait_done(struct bide_op *op, int result)
+{
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
+    if (result == -EINTR && op->state == BIDE_OP_PENDING) {
+        bide__uring_start(engine_of(sock), op);
+        return;
+    }
+    sock->had_room = result >= 0;
+    if (result == -EINTR)
+        result = -ECANCELED;
+    bide__uring_complete(engine_of(sock), op, result < 0 ? outcome(op, result) : 0);
 }
 
 int bide__uring_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
@@ -370,7 +396,8 @@ void bide__uring_cancel(struct bide_op *op)
         bide__uring_stop(uring, op);
         if (op->state == BIDE_OP_CANCELLING)
             return;
-        sock->is_sending = false;
+        if (op->kind != BIDE__URING_SEND_WAIT)
+            sock->is_sending = false;
     }
     bide__uring_finish(uring, op, -ECANCELED);
 }

@@ -146,7 +146,7 @@ BIDE_TEST(sockets_that_are_not_connected)
     ops->sock_close(sock);
     ops->sock_close(local);
     CHECK_INT(ops->sock_open(engine, AF_NETLINK, SOCK_STREAM, 0, &none), -EAFNOSUPPORT);
-    CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_DGRAM, 0, &none), -ESOCKTNOSUPPORT);
+    CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_SEQPACKET, 0, &none), -ESOCKTNOSUPPORT);
     CHECK_INT(ops->sock_open(engine, AF_INET, SOCK_STREAM, IPPROTO_UDP, &none), -EPROTONOSUPPORT);
     rig_close(engine);
 }
