@@ -81,6 +81,11 @@ struct bide_op {
 struct bide_sock {
     struct bide_engine *engine;
     int fd; /* -1 in simulation */
+    /*
+     * The end must be said in the socket's own words: before sock_close() its owner calls
+     * sock_shutdown(SHUT_WR), and then an empty send(), or the peer takes the end for a break.
+     */
+    bool parting;
 };
 
 /* A user's descriptor that is watched for readiness, level-triggered. The engine owns it until
@@ -231,7 +236,8 @@ struct bide_engine_ops {
     /* Ends with 0 when try_accept() would answer something other than -EAGAIN. */
     int (*accept_wait)(struct bide_sock *sock, struct bide_op *op);
     /* Sends all of it (the array is used up; n_iov <= IOV_MAX): 0, or an error with op->n_done
-     * telling how far it came. */
+     * telling how far it came. Nothing to send (n_iov may be 0, and iov NULL): ends when everything
+     * is out that the socket itself holds, with one of the kernel's at once. */
     int (*send)(struct bide_sock *sock, struct bide_op *op, struct iovec *iov, int n_iov);
     void (*cancel)(struct bide_op *op); /* of a pending operation; otherwise nothing happens */
 

@@ -77,7 +77,7 @@ int bide_connect(const char *host, unsigned port, const struct bide_connect_opts
     if (!host || !*host || port == 0 || !ret_stream ||
         !bide__resolve_sensible(host, port, opts->family) || !(opts->resolve_seconds >= 0) ||
         !(opts->attempt_seconds >= 0) || !is_bindable(opts->local) ||
-        bide__stream_opts(&opts->stream, &all) < 0)
+        bide__channel_opts(&opts->stream, &all) < 0)
         return -EINVAL;
     int rc = bide__suspend(&coro);
     if (rc < 0)

@@ -24,7 +24,7 @@ static bide_async(feed, (bide_process *, process), (const char *, input), (size_
     int rc = 0;
     while (rc == 0 && process->fed_bytes < size) {
         size_t left = size - process->fed_bytes;
-        size_t high = stream->opts.write_high_bytes;
+        size_t high = stream->channel.opts.write_high_bytes;
         size_t part = left < high ? left : high;
         rc = bide_write(stream, input + process->fed_bytes, part);
         if (rc == 0)

@@ -420,7 +420,7 @@ static int server_opts(const struct bide_server_opts *opts, struct bide_server_o
     if (all.backlog == 0)
         all.backlog = BACKLOG_DEFAULT;
     *ret_opts = all;
-    return bide__stream_opts(&all.stream, &ret_opts->stream);
+    return bide__channel_opts(&all.stream, &ret_opts->stream);
 }
 
 int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,

@@ -19,11 +19,11 @@ static const struct bide__wait_kind recv_wait = {.name = "recv",
 /* Why nothing may be read any more; 0 if it may. */
 static int input_error(const bide_stream *stream)
 {
-    if (stream->error < 0 || stream->no_input)
-        return stream->error < 0 ? stream->error : -EBADF;
-    if (!stream->torn)
+    if (stream->channel.error < 0 || stream->no_input)
+        return stream->channel.error < 0 ? stream->channel.error : -EBADF;
+    if (!stream->channel.torn)
         return 0;
-    return stream->write_error < 0 ? stream->write_error : -BIDE_ETORN;
+    return stream->channel.write_error < 0 ? stream->channel.write_error : -BIDE_ETORN;
 }
 
 static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
@@ -60,34 +60,28 @@ static int wait_readable(bide_stream *stream, struct bide__coro *coro)
     int rc = bide__cancel_check(coro);
     if (rc < 0)
         return rc;
-    bide__operation_prepare(&stream->recv, coro);
-    rc = bide__stream_ops(stream)->recv_wait(stream->sock, &stream->recv.op);
-    rc = bide__operation_wait(&stream->recv, rc, &recv_wait);
+    bide__operation_prepare(&stream->channel.recv, coro);
+    rc = bide__channel_ops(&stream->channel)
+             ->recv_wait(stream->channel.sock, &stream->channel.recv.op);
+    rc = bide__operation_wait(&stream->channel.recv, rc, &recv_wait);
     return input_error(stream) < 0 ? input_error(stream) : rc;
 }
 
 /* At least one byte from the kernel into `buffer`, 0 at the end of the stream. */
 static int receive(bide_stream *stream, struct bide__coro *coro, void *buffer, size_t size)
 {
-    if (stream->eof)
+    if (stream->channel.eof)
         return 0;
     if (size > INT_MAX)
         size = INT_MAX;
     for (;;) {
-        ssize_t n = bide__stream_ops(stream)->try_recv(stream->sock, buffer, size);
-        if (n == 0)
-            stream->eof = true;
+        ssize_t n = bide__channel_recv(&stream->channel, buffer, size);
         if (n != -EAGAIN)
             return (int)n;
         int rc = wait_readable(stream, coro);
         if (rc < 0)
             return rc;
     }
-}
-
-static size_t buffered(const bide_stream *stream)
-{
-    return stream->in_end - stream->in_begin;
 }
 
 /* Takes `size` bytes off the front of the buffer; they stay where they are until the next call that
@@ -104,7 +98,7 @@ static char *consume(bide_stream *stream, size_t size)
 static int reserve(bide_stream *stream, size_t size)
 {
     if (stream->in_begin > 0) {
-        memmove(stream->in, stream->in + stream->in_begin, buffered(stream));
+        memmove(stream->in, stream->in + stream->in_begin, bide__stream_buffered(stream));
         stream->in_end -= stream->in_begin;
         stream->in_begin = 0;
     }
@@ -138,7 +132,7 @@ static int fill(bide_stream *stream, struct bide__coro *coro, size_t size)
 /* Before a call waits with nothing buffered: an idle stream holds little memory. */
 static void release_idle(bide_stream *stream)
 {
-    if (buffered(stream) > 0)
+    if (bide__stream_buffered(stream) > 0)
         return;
     stream->in_begin = 0;
     stream->in_end = 0;
@@ -157,7 +151,7 @@ int bide_read(bide_stream *stream, void *buffer, size_t size)
     int rc = read_begin(stream, &coro);
     if (rc < 0)
         return rc;
-    size_t n = buffered(stream);
+    size_t n = bide__stream_buffered(stream);
     if (n > 0) {
         n = n < size ? n : size;
         n = n < INT_MAX ? n : INT_MAX;
@@ -179,11 +173,11 @@ int bide_read_exactly(bide_stream *stream, void *buffer, size_t size)
     if (rc < 0)
         return rc;
     release_idle(stream);
-    while (buffered(stream) < size) {
+    while (bide__stream_buffered(stream) < size) {
         rc = fill(stream, coro, size);
         if (rc == 0) {
             rc = -BIDE_EINCOMPLETE;
-            bide__detail_set(rc, "%zu of %zu bytes", buffered(stream), size);
+            bide__detail_set(rc, "%zu of %zu bytes", bide__stream_buffered(stream), size);
         }
         if (rc < 0)
             return read_end(stream, rc);
@@ -204,7 +198,7 @@ static size_t find_end(const bide_stream *stream, size_t from, const struct iove
     for (size_t i = 0; i < n; i++) {
         size_t length = separators[i].iov_len;
         size_t begin = from + 1 > length ? from + 1 - length : 0;
-        size_t size = first > 0 ? first : buffered(stream);
+        size_t size = first > 0 ? first : bide__stream_buffered(stream);
         if (begin >= size)
             continue;
         const char *found = memmem(data + begin, size - begin, separators[i].iov_base, length);
@@ -218,16 +212,16 @@ static size_t find_end(const bide_stream *stream, size_t from, const struct iove
 static int fill_until(bide_stream *stream, struct bide__coro *coro, const struct iovec *separators,
                       size_t n)
 {
-    size_t limit = stream->opts.read_limit_bytes;
+    size_t limit = stream->channel.opts.read_limit_bytes;
     size_t seen = 0;
     release_idle(stream);
     for (;;) {
         size_t end = stream->in ? find_end(stream, seen, separators, n) : 0;
-        if (end > limit || (end == 0 && buffered(stream) > limit))
+        if (end > limit || (end == 0 && bide__stream_buffered(stream) > limit))
             return -BIDE_ELIMIT;
         if (end > 0)
             return (int)end;
-        seen = buffered(stream);
+        seen = bide__stream_buffered(stream);
         size_t want = seen * 2 < limit ? seen * 2 : limit;
         int rc = fill(stream, coro, want > seen ? want : seen + 1);
         if (rc <= 0)
@@ -250,7 +244,7 @@ int bide_read_until_any(bide_stream *stream, const struct iovec *separators, siz
     rc = fill_until(stream, coro, separators, n);
     if (rc == 0) {
         rc = -BIDE_EINCOMPLETE;
-        bide__detail_set(rc, "%zu bytes without a separator", buffered(stream));
+        bide__detail_set(rc, "%zu bytes without a separator", bide__stream_buffered(stream));
     }
     if (rc > 0)
         *ret_data = consume(stream, (size_t)rc);
@@ -268,8 +262,10 @@ static int skip_line(bide_stream *stream, struct bide__coro *coro)
 {
     while (stream->skipping) {
         char *data = stream->in + stream->in_begin;
-        char *end = buffered(stream) > 0 ? memchr(data, '\n', buffered(stream)) : NULL;
-        consume(stream, end ? (size_t)(end - data) + 1 : buffered(stream));
+        char *end = bide__stream_buffered(stream) > 0
+                        ? memchr(data, '\n', bide__stream_buffered(stream))
+                        : NULL;
+        consume(stream, end ? (size_t)(end - data) + 1 : bide__stream_buffered(stream));
         stream->skipping = !end;
         if (end)
             return 0;
@@ -297,8 +293,8 @@ static int read_line(bide_stream *stream, struct bide__coro *coro, char **ret_li
     if (rc > 0) {
         *ret_line = consume(stream, (size_t)rc);
         (*ret_line)[rc - 1] = '\0';
-    } else if (rc == 0 && buffered(stream) > 0) {
-        rc = (int)buffered(stream);
+    } else if (rc == 0 && bide__stream_buffered(stream) > 0) {
+        rc = (int)bide__stream_buffered(stream);
         *ret_line = consume(stream, (size_t)rc);
         (*ret_line)[rc] = '\0';
     }
@@ -316,5 +312,5 @@ int bide_read_line(bide_stream *stream, char **ret_line)
 
 bool bide_at_eof(const bide_stream *stream)
 {
-    return stream && stream->eof && buffered(stream) == 0;
+    return stream && stream->channel.eof && bide__stream_buffered(stream) == 0;
 }

@@ -2,9 +2,7 @@
  * Writing to streams.
  *
  * A call takes the turn, waits for room, and then either copies everything behind what is buffered
- * or, if it is more than the high-water mark, sends it from the caller's memory. Buffered output
- * goes to the engine at the end of the loop's turn, so that several small writes are one system
- * call.
+ * or, if it is more than the high-water mark, sends it from the caller's memory.
  */
 #include "io/stream.h"
 
@@ -13,193 +11,44 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { OUT_BYTES_MIN = 1024, OUT_BYTES_KEPT = 4096, DIRECT_BYTES_MIN = 8192, PIECES_MAX = 1024 };
-
-/* Why nothing more goes out; 0 if it does. */
-static int output_broken(const bide_stream *stream)
-{
-    return stream->write_error == 0 && stream->torn ? -BIDE_ETORN : stream->write_error;
-}
+enum { PIECES_MAX = 1024 };
 
 /* Why nothing may be asked of the output any more; 0 if it may. */
 static int output_error(const bide_stream *stream)
 {
-    if (stream->error == 0 && stream->no_output)
+    const struct bide__channel *channel = &stream->channel;
+    if (channel->error == 0 && stream->no_output)
         return -EBADF;
-    return stream->error < 0 ? stream->error : output_broken(stream);
+    return channel->error < 0 ? channel->error : bide__channel_broken(channel);
 }
 
 /* Why nothing more may be written; 0 if it may. */
 static int write_refused(const bide_stream *stream)
 {
+    const struct bide__channel *channel = &stream->channel;
     int rc = output_error(stream);
-    return rc == 0 && stream->eof_wanted ? -EPIPE : rc;
+    return rc == 0 && channel->eof_wanted ? -EPIPE : rc;
 }
 
-/* A part of a write went out, and the rest never will: nothing but the end is left, for readers
- * too. */
-static void tear(bide_stream *stream)
+static bool has_room(const bide_stream *stream, size_t bytes)
 {
-    stream->torn = true;
-    if (bide__operation_pending(&stream->recv))
-        bide__stream_ops(stream)->cancel(&stream->recv.op);
+    const struct bide__channel *channel = &stream->channel;
+    return bide__channel_pending(channel) <= bytes &&
+           (bytes > 0 || !bide__channel_eof_due(channel));
 }
 
-static void output_clear(struct bide__output *output)
+void bide__stream_moved(struct bide__channel *channel)
 {
-    output->size = 0;
-    if (output->capacity <= OUT_BYTES_KEPT)
-        return;
-    free(output->data);
-    *output = (struct bide__output){0};
-}
-
-static int output_reserve(struct bide__output *output, size_t size)
-{
-    size_t capacity = output->capacity > 0 ? output->capacity : OUT_BYTES_MIN;
-    if (output->size + size <= output->capacity)
-        return 0;
-    while (capacity < output->size + size)
-        capacity *= 2;
-    char *data = realloc(output->data, capacity);
-    if (!data)
-        return -ENOMEM;
-    output->data = data;
-    output->capacity = capacity;
-    return 0;
-}
-
-/* Copies the pieces but for their first `skip` bytes. */
-static int output_add(bide_stream *stream, const struct iovec *pieces, int n, size_t size,
-                      size_t skip)
-{
-    struct bide__output *output = &stream->filling;
-    int rc = output_reserve(output, size - skip);
-    if (rc < 0)
-        return rc;
-    stream->n_written += size - skip;
-    for (int i = 0; i < n; i++) {
-        size_t length = pieces[i].iov_len;
-        size_t skipped = skip < length ? skip : length;
-        skip -= skipped;
-        if (length == skipped)
-            continue;
-        memcpy(output->data + output->size, (const char *)pieces[i].iov_base + skipped,
-               length - skipped);
-        output->size += length - skipped;
-    }
-    bide__loop_flush_later(stream->loop, &stream->flush);
-    return 0;
-}
-
-static void send_done(struct bide_op *op)
-{
-    bide_stream *stream = bide__container(op, bide_stream, send);
-    int rc = op->result;
-    output_clear(&stream->sending);
-    if (rc < 0)
-        bide__stream_fail_output(stream, rc);
-    else
-        bide__stream_flush(stream);
-    bide__stream_progress(stream);
-    bide__stream_settle(stream);
-}
-
-/* Starts sending the buffer that is being filled, but for its first `skip` bytes; the two change
- * places. */
-static void send_start(bide_stream *stream, size_t skip)
-{
-    struct bide__output sending = stream->filling;
-    stream->filling = stream->sending;
-    stream->sending = sending;
-    stream->sending_skip = skip;
-    stream->sending_iov = (struct iovec){.iov_base = sending.data + skip,
-                                         .iov_len = sending.size - skip};
-    stream->send.done = send_done;
-    int rc = bide__stream_ops(stream)->send(stream->sock, &stream->send, &stream->sending_iov, 1);
-    if (rc == BIDE_PENDING)
-        return;
-    output_clear(&stream->sending);
-    if (rc < 0)
-        bide__stream_fail_output(stream, rc);
-}
-
-void bide__stream_flush(bide_stream *stream)
-{
-    struct bide__output *output = &stream->filling;
-    if (output->size == 0 || stream->send.state != BIDE_OP_IDLE || stream->ending ||
-        output_broken(stream) < 0)
-        return;
-    struct iovec iov = {.iov_base = output->data, .iov_len = output->size};
-    ssize_t n = bide__stream_ops(stream)->try_send(stream->sock, &iov, 1);
-    if (n == (ssize_t)output->size)
-        output_clear(output);
-    else if (n >= 0 || n == -EAGAIN)
-        send_start(stream, n > 0 ? (size_t)n : 0);
-    else
-        bide__stream_fail_output(stream, (int)n);
-}
-
-static void flush_run(struct bide__flush *flush)
-{
-    bide_stream *stream = bide__container(flush, bide_stream, flush);
-    bide__stream_flush(stream);
-    bide__stream_progress(stream);
-}
-
-void bide__stream_output_init(bide_stream *stream)
-{
-    stream->flush.flush = flush_run;
-    bide__list_init(&stream->flush.node);
-    bide__list_init(&stream->writers);
-    bide__list_init(&stream->drainers);
-}
-
-void bide__stream_output_fini(bide_stream *stream)
-{
-    bide__list_remove(&stream->flush.node);
-    free(stream->filling.data);
-    free(stream->sending.data);
-    free(stream->big_iov);
-}
-
-/* Readers hear of the connection's end from the kernel, behind what still came. */
-static bool is_told_to_readers(int error)
-{
-    return error == -EPIPE || error == -ECONNRESET || error == -ETIMEDOUT ||
-           error == -EHOSTUNREACH || error == -ENETUNREACH || error == -ECONNABORTED;
-}
-
-void bide__stream_fail_output(bide_stream *stream, int error)
-{
-    if (stream->write_error == 0)
-        stream->write_error = error;
-    if (!is_told_to_readers(error)) /* or they would wait for an answer to what never went out */
-        tear(stream);
-    bide__list_remove(&stream->flush.node);
-    output_clear(&stream->filling);
+    bide_stream *stream = bide__container(channel, bide_stream, channel);
+    int broken = bide__channel_broken(channel);
     struct bide__list *node;
-    while ((node = bide__list_pop(&stream->writers)))
-        bide__wake(bide__container(node, struct bide__coro, waiter.node), error);
-    bide__stream_progress(stream);
-}
-
-void bide__stream_progress(bide_stream *stream)
-{
-    size_t pending = bide__stream_pending(stream);
-    if (pending == 0 && stream->eof_wanted && !stream->eof_sent && output_broken(stream) == 0) {
-        stream->eof_sent = true;
-        int rc = bide__stream_ops(stream)->sock_shutdown(stream->sock, SHUT_WR);
-        if (rc < 0) /* there is no connection any more, for instance */
-            bide__stream_fail_output(stream, rc == -ENOTCONN ? -ECONNRESET : rc);
-    }
+    while (broken < 0 && (node = bide__list_pop(&stream->writers)))
+        bide__wake(bide__container(node, struct bide__coro, waiter.node), broken);
     struct bide__coro *coro = stream->room_coro;
-    bool failed = output_broken(stream) < 0;
-    if (coro && (failed || pending <= stream->room_bytes)) {
+    if (coro && (broken < 0 || has_room(stream, stream->room_bytes))) {
         stream->room_coro = NULL;
         bide__wake(coro, 0);
     }
-    struct bide__list *node;
     while ((node = bide__list_pop(&stream->drainers)))
         bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
 }
@@ -216,10 +65,11 @@ static const struct bide__wait_kind room_wait = {.name = "room to write",
 
 int bide__stream_wait_room(bide_stream *stream, struct bide__coro *coro, size_t bytes)
 {
+    struct bide__channel *channel = &stream->channel;
     for (;;) {
-        if (output_broken(stream) < 0)
-            return output_broken(stream);
-        if (bide__stream_pending(stream) <= bytes)
+        if (bide__channel_broken(channel) < 0)
+            return bide__channel_broken(channel);
+        if (has_room(stream, bytes))
             return 0;
         int rc = bide__cancel_check(coro);
         if (rc < 0)
@@ -266,17 +116,19 @@ static void turn_give(bide_stream *stream)
 
 static void big_done(struct bide_op *op)
 {
-    bide_stream *stream = bide__container(op, bide_stream, send);
+    bide_stream *stream = bide__container(op, bide_stream, channel.send);
+    struct bide__channel *channel = &stream->channel;
     struct bide__coro *coro = stream->writer;
     if (coro && coro->wait)
         bide__wake(coro, op->result);
-    bide__stream_settle(stream);
+    bide__channel_settle(channel);
 }
 
 static void big_interrupt(struct bide__coro *coro)
 {
     bide_stream *stream = coro->wait_data;
-    bide__stream_ops(stream)->cancel(&stream->send);
+    struct bide__channel *channel = &stream->channel;
+    bide__channel_ops(channel)->cancel(&channel->send);
 }
 
 static const struct bide__wait_kind big_wait = {.name = "send", .interrupt = big_interrupt};
@@ -284,35 +136,37 @@ static const struct bide__wait_kind big_wait = {.name = "send", .interrupt = big
 /* Sends at most PIECES_MAX pieces from the caller's memory, with nothing pending before them. */
 static int big_send(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces, int n)
 {
+    struct bide__channel *channel = &stream->channel;
     struct iovec *copy = malloc((size_t)n * sizeof *copy);
     if (!copy)
         return -ENOMEM;
     stream->big_iov = copy;
     memcpy(copy, pieces, (size_t)n * sizeof *copy);
     for (int i = 0; i < n; i++)
-        stream->big_size += pieces[i].iov_len;
-    size_t size = stream->big_size;
-    stream->n_written += size;
-    stream->send.done = big_done;
-    int rc = bide__stream_ops(stream)->send(stream->sock, &stream->send, copy, n);
+        channel->lent_size += pieces[i].iov_len;
+    size_t size = channel->lent_size;
+    channel->n_written += size;
+    channel->send.done = big_done;
+    int rc = bide__channel_ops(channel)->send(channel->sock, &channel->send, copy, n);
     if (rc == BIDE_PENDING)
         rc = bide__park(coro, &big_wait, stream);
-    if (rc < 0 && stream->send.n_done > 0 && stream->send.n_done < size)
-        tear(stream);
-    stream->big_size = 0;
+    if (rc < 0 && channel->send.n_done > 0 && channel->send.n_done < size)
+        bide__channel_tear(channel);
+    channel->lent_size = 0;
     stream->big_iov = NULL;
     free(copy);
     if (rc < 0 && rc != -ECANCELED)
-        bide__stream_fail_output(stream, rc);
+        bide__channel_fail_output(channel, rc);
     else
-        bide__stream_progress(stream);
-    bide__stream_settle(stream); /* it may have been closed meanwhile */
-    return stream->error < 0 ? stream->error : rc;
+        bide__channel_progress(channel);
+    bide__channel_settle(channel); /* it may have been closed meanwhile */
+    return channel->error < 0 ? channel->error : rc;
 }
 
 static int write_big(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces,
                      int n)
 {
+    struct bide__channel *channel = &stream->channel;
     int sent = 0;
     for (int count; sent < n; sent += count) {
         count = n - sent < PIECES_MAX ? n - sent : PIECES_MAX;
@@ -321,7 +175,7 @@ static int write_big(bide_stream *stream, struct bide__coro *coro, const struct 
             rc = big_send(stream, coro, pieces + sent, count);
         if (rc < 0) {
             if (sent > 0)
-                tear(stream);
+                bide__channel_tear(channel);
             return rc;
         }
     }
@@ -332,79 +186,47 @@ static int write_big(bide_stream *stream, struct bide__coro *coro, const struct 
 static int write_turn(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces,
                       int n, size_t size)
 {
-    size_t high = stream->opts.write_high_bytes;
+    struct bide__channel *channel = &stream->channel;
+    size_t high = channel->opts.write_high_bytes;
     size_t room = size <= high ? high - size : 0;
     int rc = write_refused(stream); /* else it would wait in the place of who closes */
-    if (rc == 0 && bide__stream_pending(stream) > room) {
-        size_t low = stream->opts.write_low_bytes;
-        bide__stream_flush(stream);
+    if (rc == 0 && bide__channel_pending(channel) > room) {
+        size_t low = channel->opts.write_low_bytes;
+        bide__channel_flush(channel);
         rc = bide__stream_wait_room(stream, coro, low < room ? low : room);
         if (rc == 0)
             rc = write_refused(stream);
     }
     if (rc < 0)
         return rc;
-    return size <= high ? output_add(stream, pieces, n, size, 0)
+    return size <= high ? bide__channel_add(channel, pieces, n, size, 0)
                         : write_big(stream, coro, pieces, n);
-}
-
-/* Much that finds nothing pending is offered to the kernel without a copy; what it does not take is
- * copied. */
-static int write_direct(bide_stream *stream, const struct iovec *pieces, int n, size_t size)
-{
-    ssize_t sent = bide__stream_ops(stream)->try_send(stream->sock, pieces,
-                                                      n < IOV_MAX ? n : IOV_MAX);
-    if (sent == (ssize_t)size)
-        return 0;
-    if (sent < 0 && sent != -EAGAIN) {
-        bide__stream_fail_output(stream, (int)sent);
-        return (int)sent;
-    }
-    size_t skip = sent > 0 ? (size_t)sent : 0;
-    int rc = output_add(stream, pieces, n, size, skip);
-    if (rc < 0 && skip > 0)
-        tear(stream);
-    return rc;
 }
 
 /* What can be done without waiting; -EAGAIN if it can't. */
 static int write_now(bide_stream *stream, const struct iovec *pieces, int n, size_t size)
 {
-    size_t high = stream->opts.write_high_bytes;
+    struct bide__channel *channel = &stream->channel;
+    size_t high = channel->opts.write_high_bytes;
     if (!turn_is_free(stream) || size > high)
         return -EAGAIN;
-    if (bide__stream_pending(stream) > high - size)
-        bide__stream_flush(stream); /* the kernel may have room that we have not */
-    if (output_broken(stream) < 0)
-        return output_broken(stream);
-    size_t pending = bide__stream_pending(stream);
-    if (pending > high - size)
+    if (bide__channel_pending(channel) > high - size)
+        bide__channel_flush(channel); /* the kernel may have room that we have not */
+    if (bide__channel_broken(channel) < 0)
+        return bide__channel_broken(channel);
+    if (bide__channel_pending(channel) > high - size)
         return -EAGAIN;
-    if (pending == 0 && size >= DIRECT_BYTES_MIN)
-        return write_direct(stream, pieces, n, size);
-    return output_add(stream, pieces, n, size, 0);
-}
-
-static int pieces_size(const struct iovec *pieces, int n, size_t *ret_size)
-{
-    size_t size = 0;
-    if (!pieces || n < 0)
-        return -EINVAL;
-    for (int i = 0; i < n; i++)
-        if ((!pieces[i].iov_base && pieces[i].iov_len > 0) ||
-            __builtin_add_overflow(size, pieces[i].iov_len, &size))
-            return -EINVAL;
-    *ret_size = size;
-    return 0;
+    return bide__channel_write(channel, pieces, n, size);
 }
 
 int bide_writev(bide_stream *stream, const struct iovec *pieces, int n)
 {
     struct bide__coro *coro;
     size_t size;
-    int rc = stream ? pieces_size(pieces, n, &size) : -EINVAL;
-    if (rc == 0)
-        rc = bide__suspend(&coro);
+    int rc = stream ? bide__pieces_size(pieces, n, &size) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    rc = bide__suspend(&coro);
     if (rc == 0)
         rc = write_refused(stream);
     if (rc < 0 || size == 0)
@@ -445,9 +267,10 @@ static const struct bide__wait_kind drain_wait = {.name = "drain", .interrupt = 
  */
 static int wait_gone(bide_stream *stream, struct bide__coro *coro, uint64_t n)
 {
+    struct bide__channel *channel = &stream->channel;
     for (;;) {
         int rc = output_error(stream);
-        if (rc < 0 || stream->n_written - bide__stream_pending(stream) >= n)
+        if (rc < 0 || channel->n_written - bide__channel_pending(channel) >= n)
             return rc;
         rc = bide__cancel_check(coro);
         if (rc < 0)
@@ -467,10 +290,11 @@ int bide_drain(bide_stream *stream)
         rc = output_error(stream);
     if (rc < 0)
         return rc;
+    struct bide__channel *channel = &stream->channel;
     bide__stream_enter(stream);
-    bide__stream_flush(stream);
-    bide__stream_progress(stream);
-    rc = wait_gone(stream, coro, stream->n_written);
+    bide__channel_flush(channel);
+    bide__channel_progress(channel);
+    rc = wait_gone(stream, coro, channel->n_written);
     bide__stream_leave(stream);
     return rc;
 }
@@ -478,19 +302,21 @@ int bide_drain(bide_stream *stream)
 /* Why our side can't be ended; or 0. */
 static int eof_refused(const bide_stream *stream)
 {
+    const struct bide__channel *channel = &stream->channel;
     int rc = output_error(stream);
-    return rc == 0 && stream->eof_wanted ? -EALREADY : rc;
+    return rc == 0 && channel->eof_wanted ? -EALREADY : rc;
 }
 
 /* With the turn. */
 static int write_eof_turn(bide_stream *stream, struct bide__coro *coro)
 {
+    struct bide__channel *channel = &stream->channel;
     int rc = eof_refused(stream);
     if (rc < 0)
         return rc;
-    stream->eof_wanted = true;
-    bide__stream_flush(stream);
-    bide__stream_progress(stream);
+    channel->eof_wanted = true;
+    bide__channel_flush(channel);
+    bide__channel_progress(channel);
     return bide__stream_wait_room(stream, coro, 0);
 }
 

@@ -29,6 +29,16 @@ class Symbols(SampleCase):
         )
         self.assert_clean("symbols", library)
 
+    def test_internal(self):
+        self.write("include/bide/a.h", HEADER)
+        self.write("src/io/b.h", "BIDE_EXPORT int bide__h(void);\n")
+        visible = '__attribute__((visibility("default")))'
+        library = self.library(
+            f"int {visible} bide_f(void) {{ return 1; }}\n"
+            f"int {visible} bide__h(void) {{ return 1; }}"
+        )
+        self.assert_clean("symbols", library)
+
     def test_missing(self):
         self.write("include/bide/a.h", HEADER)
         visible = '__attribute__((visibility("default")))'
@@ -39,7 +49,7 @@ class Symbols(SampleCase):
             "bide_f is declared, but the library does not export it", "symbols", library
         )
         self.assert_found(
-            "bide_h is exported, but no public header declares it", "symbols", library
+            "bide_h is exported, but no header declares it", "symbols", library
         )
 
     def test_unversioned(self):
