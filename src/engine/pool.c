@@ -16,7 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILE_THREADS_MAX = 4, RESOLVE_THREADS_MAX = 8 };
+enum { FILE_THREADS_MAX = 4 };
+/* A lookup that hangs has a thread to itself for as long as the resolver likes. So each lookup gets
+ * one at once, up to a number that only protects the machine; few stay when there is nothing to do.
+ */
+enum { RESOLVE_THREADS_MAX = 256, RESOLVE_THREADS_KEPT = 8 };
 
 enum job_state {
     JOB_QUEUED,
@@ -36,8 +40,9 @@ struct worker {
     struct lane *lane;
     pthread_t thread;
     struct bide_job *job; /* which runs */
+    bool present;         /* a thread was started here, and nobody has joined it */
     bool busy;            /* in its run() or drop() */
-    bool exited;
+    bool exited;          /* touches nothing any more, or is about to */
 };
 
 struct lane {
@@ -45,9 +50,11 @@ struct lane {
     size_t n_queued;
     pthread_cond_t work; /* something is queued, or the pool is closing */
     unsigned n_idle;     /* asleep on `work`, and not signalled for a job yet */
-    unsigned n_workers;
+    unsigned n_idle_max; /* further ones leave */
+    unsigned n_workers;  /* that did not exit */
+    unsigned n_left;     /* that did, before the close, and are to be joined */
     unsigned n_workers_max;
-    struct worker *workers;
+    struct worker *workers; /* the places for them */
 };
 
 static const char *const lane_names[BIDE_LANE_COUNT] = {
@@ -142,6 +149,7 @@ int bide__pool_open(struct bide_engine *engine, unsigned user_threads_max,
         list_init(&pool->lanes[i].queued);
         pool->lanes[i].workers = workers;
         pool->lanes[i].n_workers_max = n_max[i];
+        pool->lanes[i].n_idle_max = i == BIDE_LANE_RESOLVE ? RESOLVE_THREADS_KEPT : n_max[i];
         workers += n_max[i];
     }
     *ret_pool = pool;
@@ -207,10 +215,15 @@ static void *worker_main(void *argument)
             run_next(worker);
             continue;
         }
+        if (lane->n_idle == lane->n_idle_max) {
+            lane->n_left++;
+            break;
+        }
         lane->n_idle++;
         pthread_cond_wait(&lane->work, &pool->lock);
         lane->n_idle--;
     }
+    lane->n_workers--;
     worker->exited = true;
     pthread_cond_signal(&pool->worker_exited);
     pool_unref(pool);
@@ -235,16 +248,32 @@ static int start_thread(struct worker *worker)
     return -rc;
 }
 
+/* With the lock held, which those that leave need no more. */
+static void join_left(struct lane *lane)
+{
+    for (struct worker *at = lane->workers; lane->n_left > 0; at++) {
+        if (!at->present || !at->exited)
+            continue;
+        pthread_join(at->thread, NULL);
+        at->present = false;
+        lane->n_left--;
+    }
+}
+
 /* With the lock held. Fails only if the lane has no thread at all. */
 static int staff(struct bide__pool *pool, struct lane *lane)
 {
+    join_left(lane);
     if (lane->n_idle > lane->n_queued || lane->n_workers == lane->n_workers_max)
         return 0;
-    struct worker *worker = &lane->workers[lane->n_workers];
-    *worker = (struct worker){.pool = pool, .lane = lane};
+    struct worker *worker = lane->workers;
+    while (worker->present)
+        worker++;
+    *worker = (struct worker){.pool = pool, .lane = lane, .present = true};
     pool->n_users++;
     int rc = start_thread(worker);
     if (rc < 0) {
+        worker->present = false;
         pool->n_users--;
         return lane->n_workers > 0 ? 0 : rc;
     }
@@ -349,7 +378,7 @@ static void abandon_all(struct bide__pool *pool, struct job_list *dropped)
             let_go(pool, job);
             list_append(dropped, job);
         }
-        for (unsigned j = 0; j < lane->n_workers; j++) {
+        for (unsigned j = 0; j < lane->n_workers_max; j++) {
             struct bide_job *job = lane->workers[j].job;
             if (job && job->state == JOB_RUNNING)
                 let_go(pool, job);
@@ -369,9 +398,9 @@ static bool awaited(const struct bide__pool *pool, bool time_is_up)
     for (int i = 0; i < BIDE_LANE_COUNT; i++) {
         const struct lane *lane = &pool->lanes[i];
         bool patient = !time_is_up && i != BIDE_LANE_RESOLVE;
-        for (unsigned j = 0; j < lane->n_workers; j++) {
+        for (unsigned j = 0; j < lane->n_workers_max; j++) {
             const struct worker *worker = &lane->workers[j];
-            if (!worker->exited && (patient || !worker->busy))
+            if (worker->present && !worker->exited && (patient || !worker->busy))
                 return true;
         }
     }
@@ -416,11 +445,11 @@ void bide__pool_close(struct bide__pool *pool, int64_t join_ns)
     pthread_mutex_lock(&pool->lock);
     await_workers(pool, join_ns);
     for (int i = 0; i < BIDE_LANE_COUNT; i++) {
-        for (unsigned j = 0; j < pool->lanes[i].n_workers; j++) {
+        for (unsigned j = 0; j < pool->lanes[i].n_workers_max; j++) {
             const struct worker *worker = &pool->lanes[i].workers[j];
-            if (worker->exited)
+            if (worker->present && worker->exited)
                 pthread_join(worker->thread, NULL);
-            else
+            else if (worker->present)
                 pthread_detach(worker->thread);
         }
     }

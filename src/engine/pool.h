@@ -5,8 +5,10 @@
  * Invariants
  *  - Lanes share nothing but a lock that is never held while a job runs: a lane that is full or
  * hangs delays no other.
- *  - Threads start when they are needed, stay until the pool is closed, and take no asynchronous
- * signals.
+ *  - A lookup never waits for another one that hangs, up to a number of threads that protects the
+ * machine.
+ *  - Threads start when they are needed and take no asynchronous signals. They stay until the pool
+ * is closed, but of the resolver's lane few do.
  *  - A job that was submitted ends in exactly one call of done() or drop(), and in none of them
  * before its run() has returned or will never be called.
  *  - Whoever uses the pool last frees it: the closer, or a detached thread whose job outlasted the

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* Not the machine's number of processors: a run must not depend on it. */
-enum { USER_WORKERS = 4, FILE_WORKERS = 4, RESOLVE_WORKERS = 8 };
+enum { USER_WORKERS = 4, FILE_WORKERS = 4, RESOLVE_WORKERS = 256 };
 
 enum state {
     QUEUED,    /* no worker is free */
