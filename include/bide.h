@@ -1,4 +1,5 @@
-/* bide: asyncio, whole, in C. Includes every header of the library `bide`. */
+/* bide: asyncio, whole, in C. Includes every header of the library `bide` but
+ * <bide/engine_kind.h>, which is for whoever writes an engine. */
 #ifndef BIDE_H
 #define BIDE_H
 

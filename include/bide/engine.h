@@ -53,8 +53,12 @@ enum bide_op_state {
     BIDE_OP_CANCELLING, /* pending, and its owner asked for its end */
 };
 
-/* The owner zeroes it once, sets `done`, and reads `result` inside done(). The rest is the
- * engine's. */
+/*
+ * The owner zeroes it once, sets `done`, and reads `result` inside done(). The rest is the
+ * engine's, to be used as it likes but for two fields: it sets `sock` to the socket and `state` to
+ * BIDE_OP_PENDING when it returns BIDE_PENDING, and `state` back to BIDE_OP_IDLE before it calls
+ * done(), which may start the operation again or free it. Owners look at both.
+ */
 struct bide_op {
     bide_op_done *done;
     int result;
@@ -94,14 +98,18 @@ enum {
     BIDE_WATCH_READ = 1,  /* readable, or at its end */
     BIDE_WATCH_WRITE = 2, /* room to write */
 };
-/* A watched descriptor. */
-struct bide_watch;
+/* A watched descriptor. Engines extend it. */
+struct bide_watch {
+    struct bide_engine *engine; /* whose functions are called on it */
+};
 /* Called from poll(), at most once per watch and poll. `events`: what is ready of what was asked
  * for; errors and hang-ups count as both. */
 typedef void bide_watch_ready(void *data, unsigned events);
 
-/* A signal that is waited for. */
-struct bide_signal;
+/* A signal that is waited for. Engines extend it. */
+struct bide_signal {
+    struct bide_engine *engine; /* whose functions are called on it */
+};
 /* Called from poll() once for each time the signal arrived. */
 typedef void bide_signal_arrived(void *data);
 
@@ -127,12 +135,37 @@ struct bide_engine_opts {
     uint64_t seed;             /* simulation; 0: what BIDE_SEED says, or a fixed one */
 };
 
-/* What every engine begins with. */
+/* What every engine begins with. open() of an added one leaves it to the library to set `ops`. */
 struct bide_engine {
     const struct bide_engine_ops *ops;
 };
 
-/* See the top of this file for what holds for all of them. */
+/*
+ * What holds for all of them stands at the top of this file. The library calls none that is NULL:
+ * the gaps of a table that a program adds (bide/engine_kind.h) are filled.
+ *  - close(), poll() and wake() have to be there. With these three tasks, timers, callbacks and
+ * posts from other threads work.
+ *  - now_ns(), wall_ns(), entropy(): the kernel's. forget(): does nothing, and what the engine has
+ * stays in the child. wait_fd(): -ENOSYS, and so bide_loop_fd() says.
+ *  - pipe(), sock_share(): made of sock_adopt(), of descriptors of the kernel's; sharing needs
+ * watches and jobs as well. sock_bind(), sock_listen(), sock_shutdown(), sock_setopt(),
+ * sock_getopt(), sock_name(): the system calls, on the socket's `fd`.
+ *  - sock_open(), sock_adopt(), the try_ calls and the operations: -ENOSYS, which is what
+ * connecting, listening and adopting then return. Whoever has one of the last two kinds has
+ * sockets of its own, and needs sock_close() and cancel().
+ *  - watch_open(), signal_open(): -ENOSYS, as then bide_loop_add_reader() and its like.
+ *  - The calls on processes: made of watch_open() and sock_adopt(); without watches -ENOSYS.
+ *  - job_submit(), which needs job_abandon(): -ENOSYS, and nothing works that may block: names,
+ * regular files. lookup(): a job; without jobs -ENOSYS, and only numeric addresses are resolved.
+ * lookup_free(): freeaddrinfo().
+ *  - Whatever ends or changes something that an open call returned: is passed to the engine that
+ * this belongs to.
+ *
+ * An engine that stands on another one may hand out what that one opened (sockets, watches,
+ * signals, children) without a wrapping of its own, as each names its engine. It then has to call
+ * the other one's poll() in its own, which is where the callbacks come from: when the descriptor of
+ * wait_fd() is readable, or the time is up.
+ */
 struct bide_engine_ops {
     const char *name;
 
@@ -158,6 +191,14 @@ struct bide_engine_ops {
     /* Any thread, and signal handlers: the poll() under way, or else the next one, does not wait.
      */
     void (*wake)(struct bide_engine *engine);
+    /*
+     * Before each wait that somebody else does in the place of poll(): submits what was started,
+     * lowers `deadline_ns` to when poll() has to be called at the latest (in the past: at once),
+     * and returns a descriptor, the engine's own and the same each time, which poll(2) reports as
+     * readable as soon as poll() has something to do, a wake() included. Then poll() is called.
+     * -ENOSYS: there is no such descriptor, as in simulation.
+     */
+    int (*wait_fd)(struct bide_engine *engine, int64_t *deadline_ns);
 
     /* Immediate calls on sockets. */
     int (*sock_open)(struct bide_engine *engine, int family, int type, int protocol,

@@ -30,9 +30,9 @@ typedef void bide_drop(void *data);
 
 /* How a loop is made; zeroed fields mean defaults. */
 struct bide_loop_opts {
-    const char *engine; /* "epoll", "uring" or "sim"; NULL: the environment's BIDE_ENGINE, or the
-                           best that the kernel offers */
-    size_t stack_size;  /* bytes per task, guard page included; 0: 65,536 */
+    const char *engine;     /* "epoll", "uring", "sim", or one that was added (bide/engine_kind.h);
+                               NULL: the environment's BIDE_ENGINE, or what the kernel does best */
+    size_t stack_size;      /* bytes per task, guard page included; 0: 65,536 */
     double cleanup_seconds; /* how long closing waits for cancelled tasks and jobs before it reports
                                them; 0: 10 */
     uint64_t seed;          /* what the engine "sim" decides by, so that one seed is one run; 0: the
@@ -113,7 +113,26 @@ BIDE_EXPORT bide_loop *bide_loop_current(void);
 BIDE_EXPORT bool bide_loop_is_running(const bide_loop *loop);
 
 /*
- * The name of the loop's engine, "epoll", "uring" or "sim"; borrowed, static.
+ * Lets another event loop wait for this one. That one watches the descriptor for reading, and when
+ * it is readable or the time is up it has this loop run one turn without waiting:
+ *
+ *     bide_loop_stop(loop);
+ *     rc = bide_loop_run_forever(loop);
+ *
+ * To be called before each wait, because what the loop has to do changes with each turn, and with
+ * each call that schedules something from outside of it.
+ *
+ * ret_seconds: how long to wait at most; 0: not at all, INFINITY: for as long as it takes.
+ * Returns the descriptor (borrowed until the loop is closed, the same each time; a post from
+ * another thread and a signal make it readable, too); -EINVAL, -ESHUTDOWN (closed), -EBUSY (this
+ * loop or another one runs on this thread), -EPERM (it belongs to another thread), -ENOSYS (its
+ * engine has none: "sim"), or the engine's error. Suspends: no. Cancel: not affected. Thread: loop
+ * thread only.
+ */
+BIDE_EXPORT int bide_loop_fd(bide_loop *loop, double *ret_seconds);
+
+/*
+ * The name of the loop's engine, as "epoll" or "uring"; borrowed, static.
  *
  * Suspends: no. Cancel: not affected. Thread: any.
  */

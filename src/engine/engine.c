@@ -3,9 +3,11 @@
  *
  * Invariant: an engine that somebody named, in the program or in BIDE_ENGINE, is opened or the call
  * fails. Only the default is replaced, and only if the kernel lacks it or forbids it. The simulated
- * one is never chosen unless it is named.
+ * one is never chosen unless it is named, nor is one that a program brings.
  */
 #include "engine/engine.h"
+
+#include "engine/kind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,21 @@ static int open_by_name(const char *name, const struct bide_engine_opts *opts,
     }
     if (strcmp(name, "sim") == 0)
         return bide__sim_open(opts, ret_engine);
-    return -EINVAL;
+    return bide__kind_open(name, opts, ret_engine);
+}
+
+bool bide__engine_is_built_in(const char *name)
+{
+    return strcmp(name, "epoll") == 0 || strcmp(name, "uring") == 0 || strcmp(name, "sim") == 0;
+}
+
+/* What the environment names. An engine that is being opened stands on another one than that. */
+static const char *name_from_outside(void)
+{
+    const char *name = getenv("BIDE_ENGINE");
+    if (!name || !*name || (bide__kind_is_opening() && bide__kind_is_known(name)))
+        return NULL;
+    return name;
 }
 
 /* What io_uring_setup() and the checks after it say where io_uring is missing, too old, forbidden
@@ -43,8 +59,8 @@ int bide__engine_open(const char *name, const struct bide_engine_opts *opts,
 {
     if (name)
         return open_by_name(name, opts, ret_engine);
-    name = getenv("BIDE_ENGINE");
-    if (name && *name)
+    name = name_from_outside();
+    if (name)
         return open_by_name(name, opts, ret_engine);
     int rc = open_by_name(default_engine, opts, ret_engine);
     return means_missing(rc) ? bide__epoll_open(opts, ret_engine) : rc;

@@ -72,7 +72,7 @@ static int harvest(struct bide__epoll *epoll, int64_t deadline_ns)
         int64_t timeout_ns = wait_ns(epoll, deadline_ns);
         if (timeout_ns != 0 && !bide__wake_sleep(&epoll->wake))
             timeout_ns = 0;
-        bool nothing_to_ask = timeout_ns == 0 && epoll->n_registered == 0 &&
+        bool nothing_to_ask = timeout_ns == 0 && epoll->n_registered == 0 && !epoll->nested &&
                               bide__watch_set_empty(&epoll->watches);
         n = nothing_to_ask ? 0 : wait_kernel(epoll, timeout_ns);
     } while (n < 0 && errno == EINTR);
@@ -124,6 +124,17 @@ static int epoll_poll(struct bide_engine *engine, int64_t deadline_ns)
 static void epoll_wake(struct bide_engine *engine)
 {
     bide__wake_post(&bide__epoll_of(engine)->wake);
+}
+
+static int epoll_wait_fd(struct bide_engine *engine, int64_t *deadline_ns)
+{
+    struct bide__epoll *epoll = bide__epoll_of(engine);
+    epoll->nested = true;
+    if (epoll->resting && epoll->rest_until_ns < *deadline_ns)
+        *deadline_ns = epoll->rest_until_ns;
+    if (has_due(epoll) || !bide__wake_sleep(&epoll->wake))
+        *deadline_ns = 0;
+    return epoll->fd;
 }
 
 /* Watchers, signals, jobs */
@@ -224,6 +235,7 @@ static const struct bide_engine_ops epoll_ops = {
     .entropy = bide__kernel_entropy,
     .poll = epoll_poll,
     .wake = epoll_wake,
+    .wait_fd = epoll_wait_fd,
     .sock_open = bide__epoll_sock_open,
     .sock_adopt = bide__epoll_sock_adopt,
     .pipe = bide__pipe_open,

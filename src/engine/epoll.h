@@ -69,6 +69,7 @@ struct bide__epoll {
     struct bide_engine base;
     int fd;
     bool coarse; /* the kernel has no epoll_pwait2() */
+    bool nested; /* somebody else waits: what made `fd` readable has to be collected */
     bool watches_ready;
     struct bide__wake wake;
     struct bide__watch_set watches;

@@ -19,6 +19,12 @@ int bide__lookup_submit(struct bide__pool *pool, struct bide_lookup *lookup)
     return bide__pool_submit(pool, &lookup->job, BIDE_LANE_RESOLVE);
 }
 
+int bide__lookup_as_job(struct bide_engine *engine, struct bide_lookup *lookup)
+{
+    lookup->job.run = look_up;
+    return engine->ops->job_submit(engine, &lookup->job, BIDE_LANE_RESOLVE);
+}
+
 void bide__lookup_list_free(struct addrinfo *list)
 {
     if (list)

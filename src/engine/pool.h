@@ -54,6 +54,8 @@ int bide__pool_reap(struct bide__pool *pool, int max);
 
 /* Name lookups, on the resolver's lane: the same for every engine that has a kernel. */
 int bide__lookup_submit(struct bide__pool *pool, struct bide_lookup *lookup);
+/* The same for one that runs jobs in its own way. */
+int bide__lookup_as_job(struct bide_engine *engine, struct bide_lookup *lookup);
 void bide__lookup_list_free(struct addrinfo *list); /* NULL is allowed; any thread */
 
 #endif

@@ -70,7 +70,7 @@ static void pidfd_ready(void *data, unsigned events)
     (void)events;
     if (!bide__process_look(&process->base))
         return;
-    process->base.engine->ops->watch_close(process->watch);
+    process->watch->engine->ops->watch_close(process->watch);
     process->watch = NULL;
     process->ended(process->data);
 }
@@ -109,7 +109,7 @@ void bide__process_close(struct bide_child *base)
 {
     struct process *process = of(base);
     if (process->watch)
-        base->engine->ops->watch_close(process->watch);
+        process->watch->engine->ops->watch_close(process->watch);
     if (!process->is_reaped)
         reap(process);
     close(process->fd);
@@ -202,7 +202,7 @@ int bide__process_start(struct bide_engine *engine, const struct bide_child_star
         if (rc == 0)
             ret_socks[i] = socks[i];
         else
-            engine->ops->sock_close(socks[i]);
+            socks[i]->engine->ops->sock_close(socks[i]);
     }
     if (rc < 0) {
         free(process);

@@ -34,7 +34,7 @@ int bide__pipe_open(struct bide_engine *engine, struct bide_sock **ret_read,
     }
     rc = engine->ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &ends[1]);
     if (rc < 0) {
-        engine->ops->sock_close(ends[0]);
+        ends[0]->engine->ops->sock_close(ends[0]);
         close(fds[1]);
         return rc;
     }

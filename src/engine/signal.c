@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/list.h"
+
 /*
  * What the handler sees of a signal. The order in which a signal is given up: the former action is
  * restored, `owner` is emptied, handlers that entered before are waited for, and only then may
@@ -20,12 +22,13 @@ static struct slot {
     _Atomic(struct bide__signals *) owner;
     atomic_uint n_inside; /* handlers under way, on whatever threads */
     atomic_uint n_arrived;
-    struct bide_signal *signal; /* for the owner's thread */
+    struct bide__signal *signal; /* for the owner's thread */
 } slots[NSIG];
 
-struct bide_signal {
+struct bide__signal {
+    struct bide_signal base;
     struct bide__signals *signals;
-    struct bide_signal *next;
+    struct bide__signal *next;
     struct sigaction before;
     bide_signal_arrived *arrived;
     void *data;
@@ -52,7 +55,7 @@ void bide__signals_init(struct bide__signals *signals, struct bide_engine *engin
     atomic_init(&signals->raised, false);
 }
 
-static void give_up(struct bide_signal *signal)
+static void give_up(struct bide__signal *signal)
 {
     struct slot *slot = &slots[signal->signo];
     slot->signal = NULL;
@@ -75,7 +78,7 @@ int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arri
     if (signo <= 0 || signo >= NSIG || signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE ||
         signo == SIGILL)
         return -EINVAL;
-    struct bide_signal *signal = malloc(sizeof(*signal));
+    struct bide__signal *signal = malloc(sizeof(*signal));
     if (!signal)
         return -ENOMEM;
     struct slot *slot = &slots[signo];
@@ -83,8 +86,11 @@ int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arri
         free(signal);
         return -EBUSY;
     }
-    *signal = (struct bide_signal){
-        .signals = signals, .arrived = arrived, .data = data, .signo = signo};
+    *signal = (struct bide__signal){.base.engine = signals->engine,
+                                    .signals = signals,
+                                    .arrived = arrived,
+                                    .data = data,
+                                    .signo = signo};
     slot->signal = signal;
     atomic_store(&slot->owner, signals);
     /* On the alternate stack, where there is one: the stack that is interrupted may be a fiber's,
@@ -99,13 +105,14 @@ int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arri
     }
     signal->next = signals->first;
     signals->first = signal;
-    *ret_signal = signal;
+    *ret_signal = &signal->base;
     return 0;
 }
 
-void bide__signals_remove(struct bide_signal *signal)
+void bide__signals_remove(struct bide_signal *base)
 {
-    struct bide_signal **link = &signal->signals->first;
+    struct bide__signal *signal = bide__container(base, struct bide__signal, base);
+    struct bide__signal **link = &signal->signals->first;
     while (*link != signal)
         link = &(*link)->next;
     *link = signal->next;
@@ -115,7 +122,7 @@ void bide__signals_remove(struct bide_signal *signal)
 }
 
 /* Takes one arrival of a signal that still is ours. */
-static struct bide_signal *take(struct bide__signals *signals, int signo)
+static struct bide__signal *take(struct bide__signals *signals, int signo)
 {
     struct slot *slot = &slots[signo];
     if (atomic_load(&slot->owner) != signals || atomic_load(&slot->n_arrived) == 0)
@@ -129,7 +136,7 @@ int bide__signals_dispatch(struct bide__signals *signals, int max)
     atomic_exchange(&signals->raised, false);
     int n = 0;
     for (int signo = 1; signo < NSIG; signo++) {
-        struct bide_signal *signal;
+        struct bide__signal *signal;
         while (n < max && (signal = take(signals, signo))) {
             signal->arrived(signal->data);
             n++;
@@ -145,6 +152,6 @@ void bide__signals_forget(struct bide__signals *signals)
     while (signals->first) {
         atomic_store(&slots[signals->first->signo].n_inside,
                      0); /* those threads are the parent's */
-        bide__signals_remove(signals->first);
+        bide__signals_remove(&signals->first->base);
     }
 }

@@ -17,10 +17,12 @@
 
 #include "engine/engine.h"
 
+struct bide__signal;
+
 /* The signals of one engine; a member of it. */
 struct bide__signals {
     struct bide_engine *engine;
-    struct bide_signal *first;
+    struct bide__signal *first;
     atomic_bool raised; /* some counter of ours may have grown */
 };
 

@@ -25,6 +25,7 @@ enum { CALLS_PER_POLL_MAX = 512 };
 #define TRACE_FACTOR 0x100000001b3u
 
 struct sim_signal {
+    struct bide_signal base;
     struct bide__list node;
     struct bide__sim *sim;
     struct bide__sim_event event;
@@ -131,6 +132,14 @@ static void sim_wake(struct bide_engine *engine)
     atomic_store(&of(engine)->woken, true);
 }
 
+/* Nobody can wait for what happens without time going by. */
+static int sim_wait_fd(struct bide_engine *engine, int64_t *deadline_ns)
+{
+    (void)engine;
+    (void)deadline_ns;
+    return -ENOSYS;
+}
+
 /* Sockets */
 
 static int sim_sock_adopt(struct bide_engine *engine, int fd, enum bide_adopt wanted,
@@ -230,19 +239,20 @@ static int sim_signal_open(struct bide_engine *engine, int signo, bide_signal_ar
     struct sim_signal *signal = malloc(sizeof *signal);
     if (!signal)
         return -ENOMEM;
-    *signal = (struct sim_signal){.sim = sim,
+    *signal = (struct sim_signal){.base.engine = &sim->base,
+                                  .sim = sim,
                                   .event.happen = signal_arrives,
                                   .arrived = arrived,
                                   .data = data,
                                   .signo = signo};
     bide__list_append(&sim->signals, &signal->node);
-    *ret_signal = (struct bide_signal *)signal;
+    *ret_signal = &signal->base;
     return 0;
 }
 
 static void sim_signal_close(struct bide_signal *base)
 {
-    struct sim_signal *signal = (struct sim_signal *)base;
+    struct sim_signal *signal = bide__container(base, struct sim_signal, base);
     bide__sim_event_remove(&signal->sim->queue, &signal->event);
     bide__list_remove(&signal->node);
     free(signal);
@@ -310,7 +320,7 @@ static void sim_forget(struct bide_engine *engine)
     struct bide__sim *sim = of(engine);
     struct bide__list *node;
     while ((node = bide__list_first(&sim->signals)))
-        sim_signal_close((struct bide_signal *)bide__container(node, struct sim_signal, node));
+        sim_signal_close(&bide__container(node, struct sim_signal, node)->base);
     while ((node = bide__list_first(&sim->socks)))
         bide__sim_sock_free(bide__container(node, struct bide__sim_sock, node));
     bide__sim_jobs_forget(sim);
@@ -326,6 +336,7 @@ static const struct bide_engine_ops sim_ops = {
     .entropy = sim_entropy,
     .poll = sim_poll,
     .wake = sim_wake,
+    .wait_fd = sim_wait_fd,
     .sock_open = bide__sim_sock_open,
     .sock_adopt = sim_sock_adopt,
     .pipe = bide__sim_pipe,

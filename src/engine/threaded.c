@@ -93,7 +93,7 @@ static int begin(struct threaded *threaded)
         return 0;
     if (!threaded->watch)
         return submit(threaded);
-    int rc = threaded->engine->ops->watch_set(
+    int rc = threaded->watch->engine->ops->watch_set(
         threaded->watch, threaded->is_output ? BIDE_WATCH_WRITE : BIDE_WATCH_READ);
     threaded->is_waiting = rc == 0;
     return rc;
@@ -106,7 +106,7 @@ static void ready(void *data, unsigned events)
     if (!threaded->is_waiting)
         return;
     threaded->is_waiting = false;
-    threaded->engine->ops->watch_set(threaded->watch, 0);
+    threaded->watch->engine->ops->watch_set(threaded->watch, 0);
     int rc = submit(threaded);
     if (rc < 0)
         op_end(threaded, rc);
@@ -261,7 +261,7 @@ static void cancel(struct bide_op *op)
     if (threaded->is_waiting) {
         threaded->is_waiting = false;
         threaded->at = threaded->n;
-        threaded->engine->ops->watch_set(threaded->watch, 0);
+        threaded->watch->engine->ops->watch_set(threaded->watch, 0);
     } else if (threaded->is_output && !threaded->is_orphaned) {
         threaded->is_orphaned = true;
         op->n_done += threaded->n - threaded->at;
@@ -283,7 +283,7 @@ static void sock_close(struct bide_sock *base)
     struct threaded *threaded = of(base);
     assert(!threaded->op && !threaded->cancelled);
     if (threaded->watch)
-        threaded->engine->ops->watch_close(threaded->watch);
+        threaded->watch->engine->ops->watch_close(threaded->watch);
     if (threaded->is_busy)
         threaded->engine->ops->job_abandon(threaded->engine, &threaded->job);
     else

@@ -180,12 +180,17 @@ static int enter_by_poll(struct bide__uring *uring, unsigned n_submit, int64_t w
     return io_uring_enter2(fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 }
 
-static int open_for_poll(struct bide__uring *uring)
+int bide__uring_open_for_poll(struct bide__uring *uring)
 {
     uring->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (uring->poll_fd < 0)
         return -errno;
-    return io_uring_register_eventfd(&uring->ring, uring->poll_fd);
+    int rc = io_uring_register_eventfd(&uring->ring, uring->poll_fd);
+    if (rc < 0) {
+        close(uring->poll_fd);
+        uring->poll_fd = -1;
+    }
+    return rc;
 }
 
 /*
@@ -281,6 +286,12 @@ static int64_t wait_span(struct bide__uring *uring, int64_t deadline_ns)
     return is_stuck && span_ns > RETRY_NS ? RETRY_NS : span_ns;
 }
 
+/* Whether the call did what it could for now. */
+static bool is_passing(int rc)
+{
+    return rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY;
+}
+
 /* One system call. Nothing to submit, to collect or to wait for: none. */
 static int submit_and_wait(struct bide__uring *uring, int64_t deadline_ns)
 {
@@ -295,8 +306,7 @@ static int submit_and_wait(struct bide__uring *uring, int64_t deadline_ns)
     if (wait_ns > 0 && (rc >= 0 || rc == -EAGAIN) && io_uring_sq_ready(&uring->ring) > 0)
         /* Out of memory for requests. It did not wait then, and asking again at once would spin. */
         rc = enter(uring, 0, wait_ns < RETRY_NS ? wait_ns : RETRY_NS);
-    bool is_passing = rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY;
-    return rc < 0 && !is_passing ? rc : 0;
+    return rc < 0 && !is_passing(rc) ? rc : 0;
 }
 
 static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
@@ -413,6 +423,25 @@ static int enable(struct bide__uring *uring)
     return 0;
 }
 
+int bide__uring_submit(struct bide__uring *uring, int64_t *deadline_ns)
+{
+    int rc = uring->is_enabled ? 0 : enable(uring);
+    if (rc < 0)
+        return rc;
+    prepare(uring);
+    rc = enter(uring, io_uring_sq_ready(&uring->ring), 0);
+    if (rc < 0 && !is_passing(rc))
+        return rc;
+    int64_t span_ns = wait_span(uring, *deadline_ns);
+    if (io_uring_sq_ready(&uring->ring) > 0 && span_ns > RETRY_NS)
+        span_ns = RETRY_NS;
+    if (IO_URING_READ_ONCE(*uring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+        span_ns = 0;
+    if (span_ns != BIDE_NO_DEADLINE)
+        *deadline_ns = span_ns > 0 ? bide__kernel_now_ns(NULL) + span_ns : 0;
+    return 0;
+}
+
 static int uring_poll(struct bide_engine *engine, int64_t deadline_ns)
 {
     struct bide__uring *uring = bide__uring_of(engine);
@@ -449,6 +478,7 @@ static int watches_attach(struct bide_engine *engine, int fd)
     struct bide__uring *uring = bide__uring_of(engine);
     struct bide_op *request = &uring->watch_request;
     uring->watch_fd = fd;
+    uring->n_attached++;
     if (request->state == BIDE_OP_IDLE)
         bide__uring_start(uring, request);
     else if (!request->link)
@@ -509,6 +539,8 @@ static void release(struct bide__uring *uring)
     bide__wake_close(&uring->wake);
     if (uring->poll_fd >= 0)
         close(uring->poll_fd);
+    if (uring->nest_fd >= 0)
+        close(uring->nest_fd);
     free_socks(&uring->socks);
     free_socks(&uring->cached);
     free(uring);
@@ -548,6 +580,7 @@ static const struct bide_engine_ops uring_ops = {
     .entropy = bide__kernel_entropy,
     .poll = uring_poll,
     .wake = uring_wake,
+    .wait_fd = bide__uring_wait_fd,
     .sock_open = bide__uring_sock_open,
     .sock_adopt = bide__uring_sock_adopt,
     .pipe = bide__pipe_open,
@@ -621,6 +654,7 @@ static void init(struct bide__uring *uring)
 {
     uring->base.ops = &uring_ops;
     uring->poll_fd = -1;
+    uring->nest_fd = -1;
     uring->wake_request.kind = BIDE__URING_REQUEST_WAKE;
     uring->watch_request.kind = BIDE__URING_REQUEST_WATCHES;
     uring->watch_fd = -1;
@@ -649,7 +683,7 @@ int bide__uring_open(const struct bide_engine_opts *opts, struct bide_engine **r
     if (rc < 0)
         goto fail_buffers;
     if (BIDE__TSAN || bide__on_valgrind())
-        rc = open_for_poll(uring);
+        rc = bide__uring_open_for_poll(uring);
     if (rc == 0)
         rc = bide__wake_open(&uring->wake);
     if (rc < 0)

@@ -74,11 +74,14 @@ struct bide__uring {
     bool is_enabled;
     bool is_watch_ready;
     int poll_fd; /* tells poll(2) of the ring; -1: nobody needs that */
+    int nest_fd; /* an epoll set of all that ends a wait; -1: nobody else waits */
     struct bide__wake wake;
     struct bide_op wake_request;
     struct bide_op watch_request;
     struct bide__watch_set watches;
-    int watch_fd; /* the set's, to be polled */
+    int watch_fd;        /* the set's, to be polled */
+    unsigned n_attached; /* sets so far */
+    unsigned n_nested;   /* how many there were when `nest_fd` learnt of one */
     struct bide__signals signals;
     struct bide__pool *pool;
     struct bide__uring_list starts;   /* not submitted, in order */
@@ -139,6 +142,14 @@ void bide__uring_complete(struct bide__uring *uring, struct bide_op *op, int res
  * (another thread) and the like: it did not work.
  */
 int bide__uring_detach(struct bide__uring *uring, struct bide_op *op);
+
+/* Makes what poll(2) is told of the ring by. */
+int bide__uring_open_for_poll(struct bide__uring *uring);
+/* Hands the kernel all that waits for it; `deadline_ns` as in wait_fd(). */
+int bide__uring_submit(struct bide__uring *uring, int64_t *deadline_ns);
+
+/* uring_nest.c */
+int bide__uring_wait_fd(struct bide_engine *engine, int64_t *deadline_ns);
 
 /* uring_sock.c */
 int bide__uring_sock_open(struct bide_engine *engine, int family, int type, int protocol,

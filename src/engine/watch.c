@@ -15,7 +15,8 @@
 
 enum { EVENTS_PER_DISPATCH_MAX = 128 };
 
-struct bide_watch {
+struct bide__watch {
+    struct bide_watch base;
     struct bide__list node;
     struct bide__watch_set *set;
     int fd;
@@ -35,7 +36,7 @@ void bide__watch_set_init(struct bide__watch_set *set, struct bide_engine *engin
 
 void bide__watch_set_fini(struct bide__watch_set *set)
 {
-    bide__list_each(node, &set->watches) free(bide__container(node, struct bide_watch, node));
+    bide__list_each(node, &set->watches) free(bide__container(node, struct bide__watch, node));
     free(set->at);
     if (set->fd >= 0)
         close(set->fd);
@@ -44,7 +45,7 @@ void bide__watch_set_fini(struct bide__watch_set *set)
 
 /* Nothing wanted: the entry stays, to keep its file known, and reports a hang-up at most once
  * instead of for ever. */
-static struct epoll_event entry(const struct bide_watch *watch)
+static struct epoll_event entry(const struct bide__watch *watch)
 {
     uint32_t mask = watch->events == 0 ? EPOLLET : 0;
     if (watch->events & BIDE_WATCH_READ)
@@ -55,7 +56,7 @@ static struct epoll_event entry(const struct bide_watch *watch)
                                 .data.u64 = (uint64_t)watch->serial << 32 | (uint32_t)watch->fd};
 }
 
-static int control(int set_fd, int operation, const struct bide_watch *watch)
+static int control(int set_fd, int operation, const struct bide__watch *watch)
 {
     struct epoll_event event = entry(watch);
     return epoll_ctl(set_fd, operation, watch->fd, &event) < 0 ? -errno : 0;
@@ -67,7 +68,7 @@ static bool means_gone(int rc)
     return rc == -ENOENT || rc == -EBADF || rc == -EPERM || rc == -EINVAL;
 }
 
-static void disown(struct bide_watch *watch)
+static void disown(struct bide__watch *watch)
 {
     watch->owns_entry = false;
     watch->set->at[watch->fd] = NULL;
@@ -94,7 +95,7 @@ static int make_room(struct bide__watch_set *set, size_t n)
     size_t n_at = set->n_at < 32 ? 64 : 2 * set->n_at;
     if (n_at < n)
         n_at = n;
-    struct bide_watch **at = realloc(set->at, n_at * sizeof(*at));
+    struct bide__watch **at = realloc(set->at, n_at * sizeof(*at));
     if (!at)
         return -ENOMEM;
     memset(at + set->n_at, 0, (n_at - set->n_at) * sizeof(*at));
@@ -104,9 +105,9 @@ static int make_room(struct bide__watch_set *set, size_t n)
 }
 
 /* Makes the number's entry this watch's. */
-static int enter(struct bide__watch_set *set, struct bide_watch *watch)
+static int enter(struct bide__watch_set *set, struct bide__watch *watch)
 {
-    struct bide_watch *former = set->at[watch->fd];
+    struct bide__watch *former = set->at[watch->fd];
     int rc = control(set->fd, EPOLL_CTL_ADD, watch);
     /* Left behind by a watch whose number was closed, and is the same file's again. */
     if (rc == -EEXIST && !former)
@@ -133,27 +134,29 @@ int bide__watch_set_add(struct bide__watch_set *set, int fd, unsigned events,
     rc = make_room(set, (size_t)fd + 1);
     if (rc < 0)
         return rc;
-    struct bide_watch *watch = malloc(sizeof(*watch));
+    struct bide__watch *watch = malloc(sizeof(*watch));
     if (!watch)
         return -ENOMEM;
-    *watch = (struct bide_watch){.set = set,
-                                 .fd = fd,
-                                 .serial = ++set->serial,
-                                 .events = events,
-                                 .ready = ready,
-                                 .data = data};
+    *watch = (struct bide__watch){.base.engine = set->engine,
+                                  .set = set,
+                                  .fd = fd,
+                                  .serial = ++set->serial,
+                                  .events = events,
+                                  .ready = ready,
+                                  .data = data};
     rc = enter(set, watch);
     if (rc < 0) {
         free(watch);
         return rc;
     }
     bide__list_append(&set->watches, &watch->node);
-    *ret_watch = watch;
+    *ret_watch = &watch->base;
     return 0;
 }
 
-int bide__watch_change(struct bide_watch *watch, unsigned events)
+int bide__watch_change(struct bide_watch *base, unsigned events)
 {
+    struct bide__watch *watch = bide__container(base, struct bide__watch, base);
     if (!watch->owns_entry)
         return -EBADF;
     unsigned before = watch->events;
@@ -166,8 +169,9 @@ int bide__watch_change(struct bide_watch *watch, unsigned events)
     return means_gone(rc) ? -EBADF : rc;
 }
 
-void bide__watch_remove(struct bide_watch *watch)
+void bide__watch_remove(struct bide_watch *base)
 {
+    struct bide__watch *watch = bide__container(base, struct bide__watch, base);
     struct bide__watch_set *set = watch->set;
     if (watch->owns_entry) {
         disown(watch);
@@ -179,7 +183,7 @@ void bide__watch_remove(struct bide_watch *watch)
 }
 
 /* Whether the entry still is what it was is asked by changing it into itself. */
-static int move(struct bide_watch *watch, int new_fd)
+static int move(struct bide__watch *watch, int new_fd)
 {
     if (!watch->owns_entry)
         return 0;
@@ -202,7 +206,7 @@ static void rebuild(struct bide__watch_set *set)
     bide__list_each(node, &set->watches)
     {
         if (rc == 0)
-            rc = move(bide__container(node, struct bide_watch, node), fd);
+            rc = move(bide__container(node, struct bide__watch, node), fd);
     }
     if (rc == 0)
         rc = set->attach(set->engine, fd);
@@ -225,10 +229,10 @@ static unsigned readiness(uint32_t mask)
     return events;
 }
 
-static struct bide_watch *find(const struct bide__watch_set *set, uint64_t name)
+static struct bide__watch *find(const struct bide__watch_set *set, uint64_t name)
 {
     size_t fd = (uint32_t)name;
-    struct bide_watch *watch = fd < set->n_at ? set->at[fd] : NULL;
+    struct bide__watch *watch = fd < set->n_at ? set->at[fd] : NULL;
     return watch && watch->serial == name >> 32 ? watch : NULL;
 }
 
@@ -241,7 +245,7 @@ int bide__watch_set_dispatch(struct bide__watch_set *set)
     int n = 0;
     bool stray = false;
     for (int i = 0; i < n_events; i++) {
-        struct bide_watch *watch = find(set, events[i].data.u64);
+        struct bide__watch *watch = find(set, events[i].data.u64);
         if (!watch) {
             stray = true; /* or closed by a callback just now, which costs nothing unless something
                              is suspect */

@@ -18,6 +18,8 @@
 #include "base/list.h"
 #include "engine/engine.h"
 
+struct bide__watch;
+
 struct bide__watch_set {
     int fd; /* the epoll descriptor: readable while some watch is ready; -1 before the first watch
              */
@@ -29,7 +31,7 @@ struct bide__watch_set {
     int (*attach)(struct bide_engine *engine, int fd);
     struct bide_engine *engine;
     struct bide__list watches; /* all that are open */
-    struct bide_watch **at;    /* by descriptor number: the watch that owns its entry in the set */
+    struct bide__watch **at;   /* by descriptor number: the watch that owns its entry in the set */
     size_t n_at;
     uint32_t serial;  /* of the watch opened last */
     size_t n_suspect; /* entries that may still exist although no number of ours reaches them */

@@ -61,7 +61,7 @@ static void connector_destroy(struct bide__connector *connector)
 {
     bide__list_remove(&connector->resource.node);
     if (connector->sock)
-        connector->ops->sock_close(connector->sock);
+        connector->sock->engine->ops->sock_close(connector->sock);
     free(connector->words);
     free(connector->attempts);
     free(connector);
@@ -113,7 +113,7 @@ static void connector_stop(struct bide__connector *connector)
     connector->lookup = NULL;
     for (unsigned i = 0; i < connector->n_begun; i++)
         if (connector->attempts[i].op.state == BIDE_OP_PENDING)
-            connector->ops->cancel(&connector->attempts[i].op);
+            connector->attempts[i].sock->engine->ops->cancel(&connector->attempts[i].op);
 }
 
 static void connector_end(struct bide__connector *connector, int rc)
@@ -179,7 +179,7 @@ static void attempt_over(struct attempt *attempt, int rc)
         connector_stop(connector);
     }
     if (attempt->sock)
-        connector->ops->sock_close(attempt->sock);
+        attempt->sock->engine->ops->sock_close(attempt->sock);
     attempt->sock = NULL;
     attempt->error = rc;
 }
@@ -193,9 +193,9 @@ static int bind_local(const struct bide__connector *connector, struct bide_sock 
         return -EAFNOSUPPORT;
     /* Without a port of its own, one that is free for this very peer does; not all engines know. */
     if (bide_address_port(&connector->local) == 0)
-        connector->ops->sock_setopt(sock, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1},
-                                    sizeof(int));
-    return connector->ops->sock_bind(sock, local, connector->local.length);
+        sock->engine->ops->sock_setopt(sock, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1},
+                                       sizeof(int));
+    return sock->engine->ops->sock_bind(sock, local, connector->local.length);
 }
 
 static int attempt_begin(struct attempt *attempt)
@@ -207,7 +207,8 @@ static int attempt_begin(struct attempt *attempt)
     if (rc == 0)
         rc = bind_local(connector, attempt->sock, address->sa_family);
     if (rc == 0)
-        rc = connector->ops->connect(attempt->sock, &attempt->op, address, attempt->address.length);
+        rc = attempt->sock->engine->ops->connect(attempt->sock, &attempt->op, address,
+                                                 attempt->address.length);
     return rc;
 }
 

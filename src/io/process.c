@@ -30,7 +30,7 @@ void bide__process_leave(bide_process *process)
 
 static const struct bide_engine_ops *ops_of(const bide_process *process)
 {
-    return process->loop->engine->ops;
+    return process->process->engine->ops;
 }
 
 /* The engine's part is over; its reference goes. */

@@ -105,7 +105,7 @@ static void listener_settle(struct listener *listener)
     if (!listener->sock || listener->op.state != BIDE_OP_IDLE)
         return;
     bide__timer_cancel(server->loop->timers, &listener->retry);
-    server->loop->engine->ops->sock_close(listener->sock);
+    listener->sock->engine->ops->sock_close(listener->sock);
     listener->sock = NULL;
     server->n_listening--;
     server_settle(server);
@@ -161,7 +161,7 @@ static int connection_start(bide_server *server, struct bide_sock *sock)
     bide_stream *stream;
     int rc = bide__stream_new(server->loop, sock, &server->opts.stream, &stream);
     if (rc < 0) {
-        server->loop->engine->ops->sock_close(sock);
+        sock->engine->ops->sock_close(sock);
         return rc;
     }
     struct bide_task_opts opts = {.stack_size = server->opts.stack_size, .always_start = true};
@@ -202,7 +202,7 @@ static void listener_starved(struct listener *listener, int error)
 static int listener_accept(struct listener *listener)
 {
     bide_server *server = listener->server;
-    const struct bide_engine_ops *ops = server->loop->engine->ops;
+    const struct bide_engine_ops *ops = listener->sock->engine->ops;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct bide_sock *sock;
         if (is_full(server))
@@ -235,7 +235,7 @@ static void listener_run(struct bide__ready *ready)
         listener_starved(listener, rc);
     if (listener->queued || is_full(server))
         return;
-    rc = server->loop->engine->ops->accept_wait(listener->sock, &listener->op);
+    rc = listener->sock->engine->ops->accept_wait(listener->sock, &listener->op);
     if (rc == 0)
         listener_queue(listener);
     if (rc == 0 || rc == BIDE_PENDING)
@@ -253,7 +253,7 @@ static void listener_retry(struct bide__timer *timer)
 static void listener_close(struct listener *listener)
 {
     if (listener->op.state != BIDE_OP_IDLE)
-        listener->server->loop->engine->ops->cancel(&listener->op);
+        listener->sock->engine->ops->cancel(&listener->op);
     listener_settle(listener);
 }
 
@@ -313,6 +313,7 @@ static int listen_at(bide_server *server, const struct bide_address *address,
     int rc = ops->sock_open(server->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
     if (rc < 0)
         return rc;
+    ops = sock->engine->ops;
     rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (rc == 0 && server->opts.reuse_port)
         rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
@@ -331,12 +332,12 @@ static int listen_at(bide_server *server, const struct bide_address *address,
 
 static int listener_add(bide_server *server, const struct bide_address *address)
 {
-    const struct bide_engine_ops *ops = server->loop->engine->ops;
     struct listener *listener = &server->listeners[server->n_listeners];
     struct bide_sock *sock = NULL;
     int rc = listen_at(server, address, &sock);
     if (rc == 0) {
         listener->address.length = sizeof listener->address.bytes;
+        const struct bide_engine_ops *ops = sock->engine->ops;
         rc = ops->sock_name(sock, false, (void *)listener->address.bytes,
                             &listener->address.length);
         if (rc < 0)

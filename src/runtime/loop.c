@@ -233,6 +233,33 @@ int bide_loop_run_forever(bide_loop *loop)
     return rc;
 }
 
+/* When the next turn is due: in the past, at once. */
+static int64_t turn_due_ns(bide_loop *loop)
+{
+    bool is_due = !bide__ready_empty(&loop->ready) || loop->stopping ||
+                  !bide__list_empty(&loop->flushes) || bide__mailbox_filled(loop->mailbox);
+    return is_due ? 0 : bide__timers_next_ns(loop->timers);
+}
+
+int bide_loop_fd(bide_loop *loop, double *ret_seconds)
+{
+    int rc = ret_seconds ? bide__loop_open(loop) : -EINVAL;
+    if (rc == 0)
+        rc = bide__loop_enter(loop);
+    if (rc < 0)
+        return rc;
+    int64_t due_ns = turn_due_ns(loop);
+    rc = loop->engine->ops->wait_fd(loop->engine, &due_ns);
+    bide__loop_leave(loop);
+    if (rc < 0)
+        return rc;
+    double seconds = 0;
+    if (due_ns > 0)
+        seconds = bide__ns_to_seconds(due_ns - bide__loop_now_ns(loop));
+    *ret_seconds = due_ns == BIDE_NO_DEADLINE ? INFINITY : seconds > 0 ? seconds : 0;
+    return rc;
+}
+
 struct until {
     struct bide__waiter waiter;
     bide_loop *loop;

@@ -75,7 +75,7 @@ int bide_loop_remove_signal_handler(bide_loop *loop, int signo)
     if (!handler)
         return 0;
     *link = handler->next;
-    loop->engine->ops->signal_close(handler->signal);
+    handler->signal->engine->ops->signal_close(handler->signal);
     bide__registration_remove(handler->registration);
     free(handler);
     return 1;

@@ -92,8 +92,8 @@ static int add(bide_loop *loop, int fd, int side, bide_callback *callback, void 
     if (!watcher) {
         rc = watcher_new(loop, fd, side, registration);
     } else {
-        rc = loop->engine->ops->watch_set(watcher->watch,
-                                          watcher_events(watcher) | side_events[side]);
+        rc = watcher->watch->engine->ops->watch_set(watcher->watch,
+                                                    watcher_events(watcher) | side_events[side]);
         if (rc == 0) {
             struct bide__registration *former = watcher->sides[side];
             watcher->sides[side] = registration;
@@ -113,11 +113,11 @@ static int remove_side(bide_loop *loop, int fd, int side)
     struct bide__registration *registration = watcher->sides[side];
     watcher->sides[side] = NULL;
     if (watcher_events(watcher) == 0) {
-        loop->engine->ops->watch_close(watcher->watch);
+        watcher->watch->engine->ops->watch_close(watcher->watch);
         loop->watchers[fd] = NULL;
         free(watcher);
     } else {
-        loop->engine->ops->watch_set(watcher->watch, watcher_events(watcher));
+        watcher->watch->engine->ops->watch_set(watcher->watch, watcher_events(watcher));
     }
     bide__registration_remove(registration);
     return 1;
