@@ -34,4 +34,12 @@ static inline void rig_needs_kernel(void)
         SKIP("asks the kernel itself");
 }
 
+/* For what only the library's engines promise: ends it as skipped on a user's. */
+static inline void rig_needs_own_engine(void)
+{
+    const char *engine = getenv("BIDE_ENGINE");
+    if (engine && strcmp(engine, "poll") == 0)
+        SKIP("a promise of the library's own engines");
+}
+
 #endif

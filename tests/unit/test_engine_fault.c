@@ -383,6 +383,7 @@ BIDE_TEST(a_warm_connection_needs_no_allocation)
 BIDE_TEST(a_request_costs_one_wait_one_receive_and_one_send)
 {
     rig_needs_kernel();
+    rig_needs_own_engine();
     struct bide_engine *engine = rig_open();
     unsigned long n_calls_max = rig_is(engine, "epoll") ? 3 : 2;
     struct rig_pair pair = rig_tcp_pair(engine);
@@ -423,6 +424,7 @@ static void accept_and_close(struct bide_sock *listener, const struct sockaddr_s
 BIDE_TEST(a_warm_listener_needs_no_allocation)
 {
     rig_needs_kernel();
+    rig_needs_own_engine();
     struct bide_engine *engine = rig_open();
     struct sockaddr_storage address;
     socklen_t length;

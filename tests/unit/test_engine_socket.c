@@ -723,13 +723,13 @@ BIDE_TEST(only_a_stream_is_adopted_as_a_stream)
 BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
 {
     struct bide_engine *engine = rig_open();
-    const struct bide_engine_ops *ops = engine->ops;
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     struct bide_sock *reader;
     struct bide_sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &reader), 0);
-    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[0], BIDE_ADOPT_ANY, &reader), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
+    const struct bide_engine_ops *ops = writer->engine->ops;
     size_t size = 1000 * 1000;
     char *data = malloc(size);
     CHECK(data);
@@ -764,17 +764,17 @@ BIDE_TEST(pipes_carry_data_and_break_without_a_signal)
 BIDE_TEST(a_broken_pipe_ends_a_pending_send)
 {
     struct bide_engine *engine = rig_open();
-    const struct bide_engine_ops *ops = engine->ops;
     int fds[2];
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     struct bide_sock *writer;
-    CHECK_INT(ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
+    CHECK_INT(engine->ops->sock_adopt(engine, fds[1], BIDE_ADOPT_ANY, &writer), 0);
+    const struct bide_engine_ops *ops = writer->engine->ops;
     static char data[1000 * 1000];
     struct rig_op op;
     rig_op_init(&op);
     struct iovec iov = {data, sizeof(data)};
     CHECK_INT(ops->send(writer, &op.op, &iov, 1), BIDE_PENDING);
-    CHECK(ops->poll(engine, 0) >= 0);
+    CHECK(engine->ops->poll(engine, 0) >= 0);
     close(fds[0]);
     rig_end(engine, &op);
     CHECK_INT(op.result, -EPIPE);
