@@ -2,7 +2,7 @@
  * A whole engine on poll(2), as a user would write one: it knows the public headers and nothing
  * else. What is linked with it has it under the name "poll", from before main().
  *
- * Stream sockets, their waits and the wake are its own. Pipes, watches, signals, jobs and lookups
+ * Sockets, their waits and the wake are its own. Pipes, watches, signals, jobs and lookups
  * are those of an epoll engine that it stands on; child processes and shared descriptors it leaves
  * to the library, which makes them of the rest.
  *
@@ -28,7 +28,7 @@
 #define REST_NS (NS_PER_S / 10)
 
 enum { CALLS_PER_POLL_MAX = 512 };
-enum kind { RECV, ACCEPT, SEND, CONNECT, KINDS, DECIDED = KINDS };
+enum kind { RECV, ACCEPT, SEND, SEND_WAIT, CONNECT, KINDS, DECIDED = KINDS };
 enum { ENTRY_WAKE, ENTRY_INNER, ENTRIES_OWN };
 
 struct sock {
@@ -36,6 +36,7 @@ struct sock {
     struct bide_op *ops[KINDS];
     struct sock *next;
     struct sock **link;
+    bool is_stream;
     int lost;              /* why the connection went down, if a call was told */
     bool starved;          /* a listener that found no descriptor or memory for a connection */
     uint32_t closes_seen;  /* the engine's count of them at that time */
@@ -123,6 +124,13 @@ static void sock_free(struct sock *sock)
     free(sock);
 }
 
+static int type_of(int fd)
+{
+    int type;
+    socklen_t length = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ? -errno : type;
+}
+
 static int sock_open(struct bide_engine *base, int family, int type, int protocol,
                      struct bide_sock **ret_sock)
 {
@@ -135,23 +143,24 @@ static int sock_open(struct bide_engine *base, int family, int type, int protoco
         sock_free(sock);
         return rc;
     }
+    sock->is_stream = (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM;
     *ret_sock = &sock->base;
     return 0;
 }
 
+/* The socket's type, if it is one that is wanted. */
 static int check(int fd, enum bide_adopt wanted)
 {
-    int type;
     int listens;
-    socklen_t length = sizeof type;
-    if (wanted == BIDE_ADOPT_ANY)
-        return 0;
+    socklen_t length = sizeof listens;
+    int type = type_of(fd);
+    if (type < 0 || wanted == BIDE_ADOPT_ANY)
+        return type;
     if (wanted == BIDE_ADOPT_INPUT || wanted == BIDE_ADOPT_OUTPUT)
         return -EINVAL;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
         return -errno;
-    return type == SOCK_STREAM && !listens ? 0 : -EINVAL;
+    return type == SOCK_STREAM && !listens ? type : -EINVAL;
 }
 
 static int take(int fd, enum bide_adopt wanted)
@@ -174,12 +183,14 @@ static int sock_adopt(struct bide_engine *base, int fd, enum bide_adopt wanted,
         return -errno;
     if (!S_ISSOCK(status.st_mode))
         return inner->ops->sock_adopt(inner, fd, wanted, ret_sock);
-    int rc = check(fd, wanted);
-    struct sock *sock = rc == 0 ? sock_new(of(base)) : NULL;
-    if (rc == 0)
-        rc = sock ? take(fd, wanted) : -ENOMEM;
+    int type = check(fd, wanted);
+    if (type < 0)
+        return type;
+    struct sock *sock = sock_new(of(base));
+    int rc = sock ? take(fd, wanted) : -ENOMEM;
     if (rc == 0) {
         sock->base.fd = fd;
+        sock->is_stream = type == SOCK_STREAM;
         *ret_sock = &sock->base;
     } else if (sock) {
         sock_free(sock);
@@ -201,7 +212,8 @@ static void sock_close(struct bide_sock *base)
 
 static ssize_t note_loss(struct sock *sock, ssize_t rc)
 {
-    if (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH)
+    if (sock->is_stream &&
+        (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH))
         sock->lost = (int)rc;
     return rc;
 }
@@ -217,14 +229,32 @@ static ssize_t try_recv(struct bide_sock *base, void *buffer, size_t size)
     return n > 0 ? n : note_loss(sock_of(base), -errno);
 }
 
+static ssize_t try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    struct msghdr asked = *message;
+    ssize_t n;
+    do {
+        *message = asked;
+        n = recvmsg(base->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return sock_of(base)->lost;
+    return n > 0 ? n : note_loss(sock_of(base), -errno);
+}
+
+static ssize_t try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    ssize_t n;
+    do
+        n = sendmsg(base->fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : note_loss(sock_of(base), -errno);
+}
+
 static ssize_t try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
-    ssize_t n;
-    do
-        n = sendmsg(base->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    return n >= 0 ? n : note_loss(sock_of(base), -errno);
+    return try_send_message(base, &message);
 }
 
 static int accept_next(int fd)
@@ -248,6 +278,7 @@ static int try_accept(struct bide_sock *base, struct bide_sock **ret_sock)
     sock->closes_seen = engine->n_closes;
     if (rc >= 0) {
         accepted->base.fd = rc;
+        accepted->is_stream = sock->is_stream;
         *ret_sock = &accepted->base;
         return 0;
     }
@@ -292,6 +323,11 @@ static void cancel(struct bide_op *op)
 static int recv_wait(struct bide_sock *base, struct bide_op *op)
 {
     return begin(base, op, RECV);
+}
+
+static int send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    return begin(base, op, SEND_WAIT);
 }
 
 /* A listener that found no descriptor would be ready at once and fail again: it rests until the
@@ -376,6 +412,8 @@ static void apply(struct sock *sock, short revents)
         return;
     if (sock->ops[CONNECT])
         finish(sock->ops[CONNECT], connect_result(sock, revents));
+    if (sock->ops[SEND_WAIT])
+        finish(sock->ops[SEND_WAIT], 0);
     if (sock->ops[SEND]) {
         int rc = send_step(&sock->base, sock->ops[SEND]);
         if (rc != BIDE_PENDING)
@@ -386,7 +424,7 @@ static void apply(struct sock *sock, short revents)
 static short wanted(const struct sock *sock)
 {
     bool is_input = sock->ops[RECV] || (sock->ops[ACCEPT] && sock->rest_until_ns == 0);
-    bool is_output = sock->ops[SEND] || sock->ops[CONNECT];
+    bool is_output = sock->ops[SEND] || sock->ops[SEND_WAIT] || sock->ops[CONNECT];
     return (short)((is_input ? POLLIN : 0) | (is_output ? POLLOUT : 0));
 }
 
@@ -563,9 +601,12 @@ static const struct bide_engine_ops engine_ops = {
     .sock_close = sock_close,
     .try_recv = try_recv,
     .try_send = try_send,
+    .try_recv_message = try_recv_message,
+    .try_send_message = try_send_message,
     .try_accept = try_accept,
     .connect = start_connect,
     .recv_wait = recv_wait,
+    .send_wait = send_wait,
     .accept_wait = accept_wait,
     .send = send_all,
     .cancel = cancel,

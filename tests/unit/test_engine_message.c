@@ -643,6 +643,7 @@ BIDE_TEST(what_is_no_socket_has_no_messages)
     struct bide_sock *reader;
     struct bide_sock *writer;
     CHECK_INT(ops->pipe(engine, &reader, &writer), 0);
+    ops = writer->engine->ops; /* an engine may leave its pipes to another one */
     CHECK_INT(send_to(writer, "x", 1, NULL), -ENOTSOCK);
     CHECK_INT(recv_from(reader, &(char){0}, 1, NULL, NULL), -ENOTSOCK);
     struct rig_op room;
