@@ -32,6 +32,7 @@
 #include <bide/select.h>
 #include <bide/semaphore.h>
 #include <bide/server.h>
+#include <bide/socket.h>
 #include <bide/stream.h>
 #include <bide/task.h>
 #include <bide/thread_queue.h>

@@ -120,6 +120,7 @@ enum bide_adopt {
     BIDE_ADOPT_INPUT,  /* no socket, and open for reading */
     BIDE_ADOPT_OUTPUT, /* no socket, and open for writing */
     BIDE_ADOPT_SHARED, /* a stream socket whose flags belong to others, too: they stay */
+    BIDE_ADOPT_SOCKET, /* a socket of any type and state */
 };
 
 /* What a shared descriptor is used for. */
@@ -205,10 +206,10 @@ struct bide_engine_ops {
                      struct bide_sock **ret_sock);
     /*
      * Takes a descriptor of the kernel's and makes it non-blocking and close-on-exec. -EBADF: there
-     * is none. -EPERM: it has no readiness. If a stream is asked for, -ENOTSOCK: no socket, and
-     * -EINVAL: a socket of another type, or one that listens; for input or output, -EINVAL: a
-     * socket, and -EBADF also: not open for that. -ENOSYS in simulation. Not taken on failure; what
-     * is refused for what it is stays as it was.
+     * is none. -EPERM: it has no readiness. If a socket is asked for, -ENOTSOCK: it is none; if a
+     * stream, also -EINVAL: a socket of another type, or one that listens; for input or output,
+     * -EINVAL: a socket, and -EBADF also: not open for that. -ENOSYS in simulation. Not taken on
+     * failure; what is refused for what it is stays as it was.
      */
     int (*sock_adopt)(struct bide_engine *engine, int fd, enum bide_adopt wanted,
                       struct bide_sock **ret_sock);

@@ -97,6 +97,8 @@ int bide__fd_adopt(int fd, enum bide_adopt wanted, unsigned *ret_traits)
     int rc = 0;
     if (wanted == BIDE_ADOPT_STREAM || wanted == BIDE_ADOPT_SHARED)
         rc = check_stream(fd);
+    else if (wanted == BIDE_ADOPT_SOCKET)
+        rc = S_ISSOCK(status.st_mode) ? 0 : -ENOTSOCK;
     else if (wanted != BIDE_ADOPT_ANY && S_ISSOCK(status.st_mode))
         rc = -EINVAL;
     if (rc < 0)

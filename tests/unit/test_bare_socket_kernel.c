@@ -1,0 +1,196 @@
+/*
+ * Scenario: bare sockets and what only a kernel has: descriptors that come from outside, several
+ * kinds of sockets, a process that runs out of descriptors, moments between an event and the task
+ * that it wakes.
+ * Claim: any socket can be adopted in any state, and nothing else; a lack of descriptors is told,
+ * costs no connection and no spinning, and passes; what happened first counts.
+ */
+#include "socket_rig.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+TASK_TEST(only_sockets_are_adopted)
+{
+    bide_socket *socket;
+    int fds[2];
+    CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
+    CHECK_INT(bide_socket_adopt(-1, &socket), -EBADF);
+    CHECK_INT(bide_socket_adopt(fds[0], &socket), -ENOTSOCK);
+    CHECK_INT(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0); /* it stays as it was */
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TASK_TEST(a_connected_descriptor_is_adopted)
+{
+    bide_socket *socket;
+    char bytes[8];
+    int fds[2];
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_INT(bide_socket_adopt(fds[0], &socket), 0);
+    CHECK_INT(bide_socket_fd(socket), fds[0]);
+    CHECK_INT(fcntl(fds[0], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    CHECK_INT(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
+    CHECK_INT(write(fds[1], "hello", 5), 5);
+    hears(socket, "hello");
+    says(socket, "back");
+    CHECK_INT(read(fds[1], bytes, sizeof bytes), 4);
+    close(fds[1]);
+    hears_end(socket);
+    bide_socket_close(socket);
+    CHECK_INT(fcntl(fds[0], F_GETFD), -1);
+}
+
+TASK_TEST(a_descriptor_that_listens_is_adopted)
+{
+    struct bide_address address = loopback();
+    bide_socket *listener;
+    bide_socket *connection;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(bind(fd, (void *)address.bytes, address.length), 0);
+    CHECK_INT(listen(fd, 4), 0);
+    CHECK_INT(bide_socket_adopt(fd, &listener), 0);
+    CHECK_INT(bide_socket_local(listener, &address), 0);
+    bide_socket *client = socket_new(SOCK_STREAM);
+    CHECK_INT(bide_socket_connect(client, &address), 0);
+    CHECK_INT(bide_socket_accept(listener, &connection, NULL), 0);
+    says(connection, "welcome");
+    hears(client, "welcome");
+    bide_socket_close(connection);
+    bide_socket_close(client);
+    bide_socket_close(listener);
+}
+
+TASK_TEST(a_peer_that_left_before_it_was_accepted_has_no_address)
+{
+    struct bide_address address;
+    struct bide_address from = loopback();
+    struct linger reset = {.l_onoff = 1};
+    bide_socket *connection;
+    bide_socket *listener = listener_new(4, &address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(fd, (void *)address.bytes, address.length), 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    close(fd);
+    CHECK_INT(bide_socket_accept(listener, &connection, &from), 0);
+    CHECK_INT(from.length, 0);
+    char byte;
+    CHECK_INT(bide_socket_recv(connection, &byte, 1), -ECONNRESET);
+    bide_socket_close(connection);
+    bide_socket_close(listener);
+}
+
+TASK_TEST(a_network_that_is_not_there)
+{
+    /* 240.0.0.0/4 is reserved: the kernel refuses to go there or knows no way. */
+    struct sockaddr_in bytes = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xffffffffu), .sin_port = htons(9)};
+    struct bide_address broadcast = {.length = sizeof bytes};
+    memcpy(broadcast.bytes, &bytes, sizeof bytes);
+    bide_socket *client = socket_new(SOCK_STREAM);
+    int rc = bide_socket_connect(client, &broadcast);
+    CHECK(rc == -ENETUNREACH || rc == -EACCES);
+    bide_socket_close(client);
+}
+
+static void set_fd_limit(rlim_t n)
+{
+    struct rlimit limit;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = n;
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void lack_descriptors(bide_socket *listener, int spare, bide_socket *client)
+{
+    bide_socket *connection = NULL;
+    CHECK_INT(bide_socket_accept(listener, &connection, NULL), -EMFILE);
+    CHECK_PTR(connection, NULL);
+    /* Going on at once does not spin: the call waits, and the loop has time for others. */
+    bide_task *acceptor = waiting(bide_spawn(accepts, listener, &connection));
+    close(spare); /* by others, of whom the engine hears nothing */
+    CHECK_INT(bide_await(acceptor), 0);
+    says(client, "late");
+    hears(connection, "late");
+    bide_socket_close(connection);
+}
+
+TASK_TEST(accepting_without_descriptors_fails_once_and_recovers)
+{
+    struct bide_address address;
+    bide_socket *connection;
+    bide_socket *listener = listener_new(4, &address);
+    bide_socket *clients[2];
+    /* The first connection brings along what the engine needs for the like. */
+    for (int i = 0; i < 2; i++) {
+        clients[i] = socket_new(SOCK_STREAM);
+        CHECK_INT(bide_socket_connect(clients[i], &address), 0);
+    }
+    CHECK_INT(bide_socket_accept(listener, &connection, NULL), 0);
+    int spare = dup(0);
+    CHECK(spare >= 0);
+    set_fd_limit((rlim_t)spare + 1);
+    lack_descriptors(listener, spare, clients[1]);
+    set_fd_limit(1024);
+    bide_socket_close(connection);
+    bide_socket_close(clients[0]);
+    bide_socket_close(clients[1]);
+    bide_socket_close(listener);
+}
+
+TASK_TEST(a_descriptor_that_the_loop_closes_ends_the_rest_at_once)
+{
+    struct bide_address address;
+    bide_socket *connections[2];
+    bide_socket *listener = listener_new(4, &address);
+    bide_socket *clients[2];
+    for (int i = 0; i < 2; i++) {
+        clients[i] = socket_new(SOCK_STREAM);
+        CHECK_INT(bide_socket_connect(clients[i], &address), 0);
+    }
+    CHECK_INT(bide_socket_accept(listener, &connections[0], NULL), 0);
+    int next = dup(0);
+    close(next);
+    set_fd_limit((rlim_t)next);
+    CHECK_INT(bide_socket_accept(listener, &connections[1], NULL), -EMFILE);
+    bide_task *acceptor = waiting(bide_spawn(accepts, listener, &connections[1]));
+    bide_socket_close(connections[0]);
+    CHECK_INT(bide_await(acceptor), 0);
+    set_fd_limit(1024);
+    says(clients[1], "late");
+    hears(connections[1], "late");
+    bide_socket_close(connections[1]);
+    bide_socket_close(clients[0]);
+    bide_socket_close(clients[1]);
+    bide_socket_close(listener);
+}
+
+TASK_TEST(bytes_that_came_before_the_cancel_are_lost_neither_way)
+{
+    struct ends ends = ends_open();
+    char bytes[8] = "";
+    bide_task *receiver = waiting(bide_spawn(receives, ends.here, bytes, sizeof bytes));
+    says(ends.there, "one");
+    until_scheduled(receiver);
+    int rc = cancel_and_await(receiver);
+    if (rc > 0)
+        CHECK_STR(bytes, "one"); /* results stand */
+    else
+        hears(ends.here, "one");
+    ends_close(&ends);
+}
+
+TASK_TEST(a_close_after_the_bytes_came_fails_the_receiver_all_the_same)
+{
+    struct ends ends = ends_open();
+    char byte;
+    bide_task *receiver = waiting(bide_spawn(receives, ends.here, &byte, 1));
+    says(ends.there, "x");
+    until_scheduled(receiver);
+    bide_socket_close(ends.here);
+    CHECK_INT(bide_await(receiver), -ECONNABORTED);
+    bide_socket_close(ends.there);
+}
