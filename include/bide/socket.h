@@ -174,6 +174,37 @@ BIDE_EXPORT int bide_socket_recv(bide_socket *socket, void *buffer, size_t size)
 BIDE_EXPORT int bide_socket_send_all(bide_socket *socket, const void *data, size_t size,
                                      size_t *ret_sent);
 
+/*
+ * Sends what there is room for, waiting until there is some; a datagram whole.
+ *
+ * data: size bytes, borrowed until return. Returns how many bytes the kernel took, at least 1 but
+ * for an empty datagram or size 0; otherwise as bide_socket_send_all(). Suspends: yes. Cancel:
+ * nothing was sent. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_socket_send(bide_socket *socket, const void *data, size_t size);
+
+/*
+ * Receives one datagram, waiting for one, and tells who sent it.
+ *
+ * buffer: size bytes, borrowed until return. ret_from: of length 0 if the sender has no address;
+ * may be NULL. Returns how many bytes, 0 if it is empty; -EMSGSIZE: it is longer than size, its
+ * beginning is in the buffer (and *ret_from is set), and the rest is lost; otherwise as
+ * bide_socket_recv(). Of a stream it is what bide_socket_recv() does. Suspends: yes. Cancel:
+ * nothing was received. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_socket_receive_from(bide_socket *socket, void *buffer, size_t size,
+                                         struct bide_address *ret_from);
+
+/*
+ * Sends one datagram to an address, waiting until there is room.
+ *
+ * data, to: borrowed until return. Returns size; -EMSGSIZE: it is too large, and nothing was sent;
+ * -ECONNREFUSED, -EHOSTUNREACH and the like, of this datagram or an earlier one; otherwise as
+ * bide_socket_send_all(). Suspends: yes. Cancel: nothing was sent. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_socket_send_to(bide_socket *socket, const void *data, size_t size,
+                                    const struct bide_address *to);
+
 BIDE_END_DECLARATIONS
 
 #endif

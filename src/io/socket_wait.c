@@ -9,6 +9,11 @@
 #include <limits.h>
 #include <sys/socket.h>
 
+/* How often the kernel is believed that a datagram has room now, and the pause between attempts
+ * then. */
+enum { WAITS_MAX = 2 };
+#define ROOM_SECONDS 0.001
+
 static const struct bide__wait_kind recv_wait = {.name = "recv",
                                                  .interrupt = bide__operation_interrupt};
 static const struct bide__wait_kind send_wait = {.name = "send",
@@ -169,4 +174,97 @@ int bide_socket_send_all(bide_socket *socket, const void *data, size_t size, siz
     if (ret_sent)
         *ret_sent = sent;
     return rc;
+}
+
+/* Where there is room only in a receiver's queue nobody tells when, and it is asked time and again.
+ */
+static int wait_for_room(bide_socket *socket, struct bide__coro *coro, int n_waits)
+{
+    if (n_waits < WAITS_MAX || socket->type == SOCK_STREAM)
+        return bide__socket_wait(socket, BIDE__SIDE_OUTPUT, coro,
+                                 bide__socket_ops(socket)->send_wait, &send_wait);
+    int rc = bide_sleep(ROOM_SECONDS);
+    return bide__socket_refused(socket) < 0 ? bide__socket_refused(socket) : rc;
+}
+
+static int send_message(bide_socket *socket, struct bide__coro *coro, const void *data, size_t size,
+                        const struct bide_address *to)
+{
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = at_most(size)};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (to) {
+        message.msg_name = (void *)(uintptr_t)to->bytes;
+        message.msg_namelen = to->length;
+    }
+    for (int n_waits = 0;; n_waits++) {
+        ssize_t n = bide__socket_ops(socket)->try_send_message(socket->sock, &message);
+        if (n != -EAGAIN)
+            return (int)n;
+        int rc = wait_for_room(socket, coro, n_waits);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int bide_socket_send(bide_socket *socket, const void *data, size_t size)
+{
+    struct bide__coro *coro;
+    int rc = socket && (data || size == 0) ? bide__socket_begin(socket, BIDE__SIDE_OUTPUT, &coro)
+                                           : -EINVAL;
+    if (rc < 0)
+        return rc;
+    if (size > 0 || socket->type != SOCK_STREAM)
+        rc = send_message(socket, coro, data, size, NULL);
+    return bide__socket_end(socket, BIDE__SIDE_OUTPUT, rc);
+}
+
+int bide_socket_send_to(bide_socket *socket, const void *data, size_t size,
+                        const struct bide_address *to)
+{
+    struct bide__coro *coro;
+    int rc = socket && (data || size == 0) && bide__address_is_valid(to)
+                 ? bide__socket_begin(socket, BIDE__SIDE_OUTPUT, &coro)
+                 : -EINVAL;
+    if (rc < 0)
+        return rc;
+    rc = send_message(socket, coro, data, size, to);
+    return bide__socket_end(socket, BIDE__SIDE_OUTPUT, rc);
+}
+
+static int receive_message(bide_socket *socket, struct bide__coro *coro, const struct iovec *piece,
+                           struct bide_address *ret_from)
+{
+    for (;;) {
+        struct iovec room = *piece;
+        struct msghdr message = {.msg_iov = &room, .msg_iovlen = 1};
+        if (ret_from) {
+            message.msg_name = ret_from->bytes;
+            message.msg_namelen = sizeof ret_from->bytes;
+        }
+        ssize_t n = bide__socket_ops(socket)->try_recv_message(socket->sock, &message);
+        if (n >= 0 && ret_from)
+            ret_from->length = message.msg_namelen;
+        if (n >= 0 && (message.msg_flags & MSG_TRUNC))
+            return -EMSGSIZE;
+        if (n != -EAGAIN)
+            return (int)n;
+        int rc = bide__socket_wait(socket, BIDE__SIDE_INPUT, coro,
+                                   bide__socket_ops(socket)->recv_wait, &recv_wait);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int bide_socket_receive_from(bide_socket *socket, void *buffer, size_t size,
+                             struct bide_address *ret_from)
+{
+    struct bide__coro *coro;
+    struct iovec piece = {.iov_base = buffer, .iov_len = at_most(size)};
+    int rc = socket && (buffer || size == 0) ? bide__socket_begin(socket, BIDE__SIDE_INPUT, &coro)
+                                             : -EINVAL;
+    if (rc < 0)
+        return rc;
+    if (size > 0 || socket->type != SOCK_STREAM)
+        rc = receive_message(socket, coro, &piece, ret_from);
+    return bide__socket_end(socket, BIDE__SIDE_INPUT, rc);
 }

@@ -151,6 +151,17 @@ static RIG_UNUSED bide_async(sends_all, (bide_socket *, socket), (const void *, 
     return bide_socket_send_all(socket, data, size, ret_sent);
 }
 
+static RIG_UNUSED bide_async(sends, (bide_socket *, socket), (const void *, data), (size_t, size))
+{
+    return bide_socket_send(socket, data, size);
+}
+
+static RIG_UNUSED bide_async(receives_from, (bide_socket *, socket), (void *, buffer),
+                             (size_t, size))
+{
+    return bide_socket_receive_from(socket, buffer, size, NULL);
+}
+
 /* Lets the task begin and run until it waits. */
 static RIG_UNUSED bide_task *waiting(bide_task *task)
 {
@@ -174,6 +185,15 @@ static RIG_UNUSED int cancel_and_await(bide_task *task)
 {
     bide_cancel(task);
     return bide_await(task);
+}
+
+/* What a call answers that is not to wait: -ECANCELED if it would. */
+static RIG_UNUSED int now(bide_task *task)
+{
+    CHECK(task);
+    for (int i = 0; i < 3 && bide_task_state(task) != BIDE_TASK_DONE; i++)
+        turns(1);
+    return bide_task_state(task) == BIDE_TASK_DONE ? bide_await(task) : cancel_and_await(task);
 }
 
 #endif

@@ -164,13 +164,13 @@ TASK_TEST(each_direction_is_one_tasks)
     struct ends ends = ends_open_narrow();
     bide_socket *connection;
     char bytes[8];
-    bide_task *receiver = waiting(bide_spawn(receives, ends.here, bytes, sizeof bytes));
-    CHECK_INT(bide_socket_recv(ends.here, bytes, 1), -EBUSY);
-    says(ends.here, "the other way"); /* is free */
-    hears(ends.there, "the other way");
-    bide_task *sender = waiting(bide_spawn(sends_all, ends.there, big, sizeof big, NULL));
+    bide_task *receiver = waiting(bide_spawn(receives, ends.there, bytes, sizeof bytes));
+    CHECK_INT(bide_socket_recv(ends.there, bytes, 1), -EBUSY);
+    says(ends.there, "the other way"); /* is free */
+    hears(ends.here, "the other way");
+    bide_task *sender = waiting(bide_spawn(sends_all, ends.here, big, sizeof big, NULL));
     size_t sent = 7;
-    CHECK_INT(bide_socket_send_all(ends.there, "x", 1, &sent), -EBUSY);
+    CHECK_INT(bide_socket_send_all(ends.here, "x", 1, &sent), -EBUSY);
     CHECK_INT(sent, 0);
     CHECK_INT(bide_await(receiver), sizeof bytes);
     CHECK_INT(cancel_and_await(sender), -ECANCELED);
@@ -193,7 +193,7 @@ TASK_TEST(a_cancelled_receive_took_nothing)
     CHECK_INT(cancel_and_await(receiver), -ECANCELED);
     says(ends.there, "one");
     hears(ends.here, "one");
-    CHECK_INT(bide_within(0, bide_socket_recv(ends.here, bytes, 1)), -ETIMEDOUT);
+    CHECK_INT(now(bide_spawn(receives, ends.here, bytes, 1)), -ECANCELED);
     says(ends.there, "two");
     hears(ends.here, "two");
     ends_close(&ends);
@@ -518,4 +518,129 @@ BIDE_TEST(a_loop_gives_up_tasks_inside_sockets)
         bide_socket_close(socks[1]);
     }
     rig_end();
+}
+
+/* Sending what there is room for */
+
+TASK_TEST(sending_some_fills_the_room_and_waits_for_more)
+{
+    struct ends ends = ends_open_narrow();
+    size_t n = 0;
+    pattern_fill(big, 0, BIG);
+    CHECK_INT(bide_socket_send(ends.here, NULL, 0), 0);
+    for (;;) {
+        int rc = now(bide_spawn(sends, ends.here, big + n, BIG - n));
+        if (rc == -ECANCELED)
+            break;
+        CHECK_RANGE(rc, 1, BIG);
+        n += (size_t)rc;
+    }
+    bide_task *sender = waiting(bide_spawn(sends, ends.here, big + n, BIG - n));
+    hears_pattern(ends.there, 0, n);
+    int rc = bide_await(sender);
+    CHECK_RANGE(rc, 1, BIG - n);
+    hears_pattern(ends.there, n, (size_t)rc);
+    ends_close(&ends);
+}
+
+TASK_TEST(a_cancelled_or_closed_wait_for_room_sent_nothing)
+{
+    struct ends ends = ends_open_narrow();
+    size_t n = 0;
+    int rc;
+    pattern_fill(big, 0, BIG);
+    while ((rc = now(bide_spawn(sends, ends.here, big + n, BIG - n))) > 0)
+        n += (size_t)rc;
+    CHECK_INT(rc, -ECANCELED);
+    bide_task *sender = waiting(bide_spawn(sends, ends.here, big, BIG));
+    CHECK_INT(bide_socket_send(ends.here, "x", 1), -EBUSY);
+    CHECK_INT(cancel_and_await(sender), -ECANCELED);
+    hears_pattern(ends.there, 0, n);
+    CHECK_INT(now(bide_spawn(receives, ends.there, big, 1)), -ECANCELED);
+    while (now(bide_spawn(sends, ends.here, big, BIG)) > 0)
+        ;
+    sender = waiting(bide_spawn(sends, ends.here, big, BIG));
+    bide_socket_close(ends.here);
+    CHECK_INT(bide_await(sender), -ECONNABORTED);
+    bide_socket_close(ends.there);
+}
+
+/* Datagrams */
+
+static bide_socket *datagram_socket(struct bide_address *ret_address)
+{
+    struct bide_address any = loopback();
+    bide_socket *socket = socket_new(SOCK_DGRAM);
+    CHECK_INT(bide_socket_bind(socket, &any), 0);
+    CHECK_INT(bide_socket_local(socket, ret_address), 0);
+    return socket;
+}
+
+TASK_TEST(datagrams_come_whole_with_their_sender)
+{
+    struct bide_address addresses[2];
+    struct bide_address from;
+    bide_stream *stream;
+    char got[16] = "";
+    bide_socket *one = datagram_socket(&addresses[0]);
+    bide_socket *two = datagram_socket(&addresses[1]);
+    CHECK_INT(bide_socket_send_to(one, "first", 5, &addresses[1]), 5);
+    CHECK_INT(bide_socket_send_to(one, "", 0, &addresses[1]), 0);
+    CHECK_INT(bide_socket_send_to(one, "third", 5, &addresses[1]), 5);
+    CHECK_INT(bide_socket_receive_from(two, got, sizeof got, &from), 5);
+    CHECK_STR(got, "first");
+    CHECK_INT(from.length, addresses[0].length);
+    CHECK_MEM(from.bytes, addresses[0].bytes, from.length);
+    CHECK_INT(bide_socket_receive_from(two, got, sizeof got, NULL), 0);
+    from.length = 0;
+    CHECK_INT(bide_socket_receive_from(two, got, 3, &from), -EMSGSIZE); /* it was longer */
+    CHECK_MEM(got, "thi", 3);
+    CHECK_INT(from.length, addresses[0].length);
+    CHECK_INT(bide_socket_connect(two, &addresses[0]), 0);
+    CHECK_INT(bide_socket_send(two, "back", 4), 4);
+    CHECK_INT(bide_socket_send(two, NULL, 0), 0);
+    CHECK_INT(bide_socket_send_all(two, "again", 5, NULL), 0);
+    CHECK_INT(bide_socket_recv(one, got, sizeof got), 4);
+    CHECK_INT(bide_socket_recv(one, got, sizeof got), 0);
+    CHECK_INT(bide_socket_recv(one, got, sizeof got), 5);
+    CHECK_INT(bide_socket_send_to(one, big, 100000, &addresses[1]), -EMSGSIZE);
+    CHECK_INT(bide_socket_to_stream(one, NULL, &stream), -EINVAL);
+    bide_socket_close(one);
+    bide_socket_close(two);
+}
+
+TASK_TEST(a_wait_for_a_datagram_is_cancelled_or_closed_without_loss)
+{
+    struct bide_address addresses[2];
+    char got[16] = "";
+    bide_socket *one = datagram_socket(&addresses[0]);
+    bide_socket *two = datagram_socket(&addresses[1]);
+    bide_task *receiver = waiting(bide_spawn(receives_from, two, got, sizeof got));
+    CHECK_INT(bide_socket_receive_from(two, got, 1, NULL), -EBUSY);
+    CHECK_INT(cancel_and_await(receiver), -ECANCELED);
+    CHECK_INT(bide_socket_send_to(one, "kept", 4, &addresses[1]), 4);
+    CHECK_INT(bide_socket_receive_from(two, got, sizeof got, NULL), 4);
+    CHECK_STR(got, "kept");
+    receiver = waiting(bide_spawn(receives_from, two, got, sizeof got));
+    bide_socket_close(two);
+    CHECK_INT(bide_await(receiver), -ECONNABORTED);
+    CHECK_INT(bide_socket_send_to(one, "x", 1, &(struct bide_address){.length = 0}), -EINVAL);
+    CHECK_INT(bide_socket_send_to(NULL, "x", 1, &addresses[1]), -EINVAL);
+    CHECK_INT(bide_socket_send_to(one, NULL, 1, &addresses[1]), -EINVAL);
+    CHECK_INT(bide_socket_send(NULL, "x", 1), -EINVAL);
+    CHECK_INT(bide_socket_receive_from(NULL, got, 1, NULL), -EINVAL);
+    CHECK_INT(bide_socket_receive_from(one, NULL, 1, NULL), -EINVAL);
+    bide_socket_close(one);
+}
+
+TASK_TEST(a_stream_socket_has_messages_too)
+{
+    struct ends ends = ends_open();
+    char got[16] = "";
+    says(ends.there, "hello");
+    CHECK_INT(bide_socket_receive_from(ends.here, got, 0, NULL), 0);
+    CHECK_INT(bide_socket_receive_from(ends.here, got, 4, NULL), 4);
+    CHECK_STR(got, "hell");
+    CHECK_INT(bide_socket_recv(ends.here, got, 4), 1);
+    ends_close(&ends);
 }

@@ -194,3 +194,51 @@ TASK_TEST(a_close_after_the_bytes_came_fails_the_receiver_all_the_same)
     CHECK_INT(bide_await(receiver), -ECONNABORTED);
     bide_socket_close(ends.there);
 }
+
+static struct bide_address abstract(const char *name)
+{
+    struct sockaddr_un bytes = {.sun_family = AF_UNIX};
+    struct bide_address address;
+    int length = snprintf(bytes.sun_path + 1, sizeof bytes.sun_path - 1, "%s-%d", name, getpid());
+    address.length = (unsigned)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+    memcpy(address.bytes, &bytes, address.length);
+    return address;
+}
+
+static bide_async(sends_to, (bide_socket *, socket), (const char *, text),
+                  (const struct bide_address *, to))
+{
+    return bide_socket_send_to(socket, text, strlen(text), to);
+}
+
+TASK_TEST(a_datagram_waits_for_room_in_its_receivers_queue)
+{
+    struct bide_address address = abstract("bide-test");
+    bide_socket *receiver;
+    bide_socket *sender;
+    char got[8];
+    int n = 0;
+    int rc;
+    CHECK_INT(bide_socket_open(AF_UNIX, SOCK_DGRAM, 0, &receiver), 0);
+    CHECK_INT(bide_socket_open(AF_UNIX, SOCK_DGRAM, 0, &sender), 0);
+    CHECK_INT(bide_socket_bind(receiver, &address), 0);
+    while ((rc = now(bide_spawn(sends_to, sender, "full", &address))) == 4)
+        n++;
+    CHECK_INT(rc, -ECANCELED);
+    CHECK_RANGE(n, 1, 100000);
+    bide_task *task = waiting(bide_spawn(sends_to, sender, "late", &address));
+    CHECK_INT(bide_sleep(0.005), 0); /* it asks again and again */
+    CHECK_INT(bide_task_state(task), BIDE_TASK_WAITING);
+    for (int i = 0; i < n; i++)
+        CHECK_INT(bide_socket_recv(receiver, got, sizeof got), 4);
+    CHECK_INT(bide_await(task), 4);
+    CHECK_INT(bide_socket_recv(receiver, got, sizeof got), 4);
+    CHECK_MEM(got, "late", 4);
+    while (now(bide_spawn(sends_to, sender, "full", &address)) == 4)
+        ;
+    task = waiting(bide_spawn(sends_to, sender, "never", &address));
+    CHECK_INT(bide_sleep(0.005), 0);
+    bide_socket_close(sender);
+    CHECK_INT(bide_await(task), -ECONNABORTED);
+    bide_socket_close(receiver);
+}
