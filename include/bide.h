@@ -39,5 +39,6 @@
 #include <bide/timed.h>
 #include <bide/timeout.h>
 #include <bide/url.h>
+#include <bide/watch.h>
 
 #endif
