@@ -24,6 +24,9 @@ enum bide_error {
     BIDE_EPENDING,    /* there is no result yet: somebody will wake the task (bide/awaitable.h) */
     BIDE_EBROKEN,     /* the barrier was broken or reset */
     BIDE_EMANAGER,    /* a context manager did not yield once, or is not entered, or was exited */
+    BIDE_ETLS,        /* the TLS handshake or session failed, or the peer refused it */
+    BIDE_ECERTIFICATE, /* a certificate is not good, or not for whom it should be */
+    BIDE_ETRUNCATED,   /* the connection ended without the end of the TLS session */
 };
 
 /*

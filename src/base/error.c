@@ -19,6 +19,9 @@ static const char *const messages[] = {
     [BIDE_EPENDING - BIDE_ENOTASK] = "No result yet",
     [BIDE_EBROKEN - BIDE_ENOTASK] = "Barrier was broken or reset",
     [BIDE_EMANAGER - BIDE_ENOTASK] = "Context manager is not used as it should be",
+    [BIDE_ETLS - BIDE_ENOTASK] = "TLS failed",
+    [BIDE_ECERTIFICATE - BIDE_ENOTASK] = "Certificate is not accepted",
+    [BIDE_ETRUNCATED - BIDE_ENOTASK] = "Connection ended without the end of the TLS session",
 };
 
 /* Where the C library's words speak of something else than the calls here do. */

@@ -10,6 +10,7 @@
  *  - A connection's stream is closed by its task, which always begins, also if it was cancelled
  * before.
  */
+#include "io/server.h"
 #include "base/time.h"
 #include "io/resolve.h"
 #include "io/stream.h"
@@ -40,6 +41,7 @@ struct bide_server {
     bide_loop *loop;
     bide_handler *handler;
     void *data;
+    void (*drop)(void *data);    /* may be NULL */
     struct bide__values *values; /* context variables that handlers start with */
     struct bide_server_opts opts;
     struct bide__resource resource;
@@ -66,6 +68,8 @@ static void server_unref(bide_server *server)
 {
     if (--server->refs > 0)
         return;
+    if (server->drop)
+        server->drop(server->data);
     bide__values_unref(server->values);
     bide__loop_unref(server->loop);
     free(server);
@@ -424,8 +428,9 @@ static int server_opts(const struct bide_server_opts *opts, struct bide_server_o
     return bide__channel_opts(&all.stream, &ret_opts->stream);
 }
 
-int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,
-               const struct bide_server_opts *opts, bide_server **ret_server)
+int bide__serve(const char *host, unsigned port, bide_handler *handler, void *data,
+                void (*drop)(void *data), const struct bide_server_opts *opts,
+                bide_server **ret_server)
 {
     struct bide__coro *coro;
     struct bide_address addresses[BIDE__ADDRESSES_MAX];
@@ -457,11 +462,18 @@ int bide_serve(const char *host, unsigned port, bide_handler *handler, void *dat
         server_unref(server);
         return rc;
     }
+    server->drop = drop;
     bide__list_append(&server->loop->resources, &server->resource.node);
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_queue(&server->listeners[i]);
     *ret_server = server;
     return 0;
+}
+
+int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,
+               const struct bide_server_opts *opts, bide_server **ret_server)
+{
+    return bide__serve(host, port, handler, data, NULL, opts, ret_server);
 }
 
 unsigned bide_server_port(const bide_server *server)

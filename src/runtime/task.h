@@ -69,7 +69,8 @@ int bide__task_awaitable(bide_task *task, struct bide__coro *coro);
  * NULL. */
 void bide__detail_take(int error, char *words);
 /* The same with a format. */
-void bide__detail_set(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+BIDE_EXPORT void bide__detail_set(int error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The words of bide_error_detail() if they are about this error, otherwise "". */
 const char *bide__detail_of(int error);
 

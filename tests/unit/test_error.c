@@ -7,7 +7,7 @@
 
 BIDE_TEST(every_constant_has_words_of_its_own)
 {
-    for (int error = BIDE_ENOTASK; error <= BIDE_EMANAGER; error++) {
+    for (int error = BIDE_ENOTASK; error <= BIDE_ETRUNCATED; error++) {
         CHECK(!strstr(bide_strerror(-error), "Unknown"));
         for (int other = BIDE_ENOTASK; other < error; other++)
             CHECK(strcmp(bide_strerror(-error), bide_strerror(-other)) != 0);

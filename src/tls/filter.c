@@ -1,0 +1,401 @@
+/*
+ * The filter as a socket: its operations, and the handshake. The invariants stand in filter.h; what
+ * moves bytes is in filter_io.c.
+ */
+#include "tls/filter_io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct bide_engine_ops filter_ops;
+
+static struct bide__tls_filter *of(struct bide_sock *sock)
+{
+    return bide__container(sock, struct bide__tls_filter, base);
+}
+
+struct bide__tls_filter *bide__tls_filter_of(struct bide_sock *sock)
+{
+    return sock && sock->engine->ops == &filter_ops ? of(sock) : NULL;
+}
+
+static void op_begin(struct bide__tls_filter *filter, struct bide_op *op, struct bide_op **place)
+{
+    assert(op->state == BIDE_OP_IDLE && op->done && !*place);
+    op->sock = &filter->base;
+    op->state = BIDE_OP_PENDING;
+    op->link = NULL;
+    *place = op;
+}
+
+static void op_end(struct bide_op **place, int result)
+{
+    struct bide_op *op = *place;
+    *place = NULL;
+    op->state = BIDE_OP_IDLE;
+    op->result = result;
+    op->done(op);
+}
+
+static bool is_cancelling(const struct bide_op *op)
+{
+    return op && op->state == BIDE_OP_CANCELLING;
+}
+
+static void filter_free(struct bide__tls_filter *filter)
+{
+    bide__list_remove(&filter->resource.node);
+    filter->lower->engine->ops->sock_close(filter->lower);
+    bide__tls_filter_fini(filter);
+}
+
+/* Frees it when it is closed and nothing is under way any more. */
+static void settle(struct bide__tls_filter *filter)
+{
+    if (filter->closed && filter->inside == 0 && filter->lower_recv.state == BIDE_OP_IDLE &&
+        filter->lower_send.state == BIDE_OP_IDLE)
+        filter_free(filter);
+}
+
+/* Has kicked() called from the next poll(). */
+static int kick(struct bide__tls_filter *filter)
+{
+    if (filter->kicked)
+        return 0;
+    int rc = filter->engine->ops->job_submit(filter->engine, &filter->kick, BIDE_LANE_NONE);
+    filter->kicked = rc == 0;
+    return rc;
+}
+
+/* The handshake */
+
+static void connect_end(struct bide__tls_filter *filter, int result)
+{
+    bide__tls_count(filter->context, result < 0);
+    op_end(&filter->connect, result);
+}
+
+/* Its failure is told once the alert for the peer is out, if that is under way. */
+static void connect_fail(struct bide__tls_filter *filter, int error)
+{
+    if (filter->error == 0)
+        filter->error = error;
+    if (filter->lower_send.state == BIDE_OP_IDLE)
+        connect_end(filter, filter->error);
+}
+
+static void handshake(struct bide__tls_filter *filter)
+{
+    while (filter->connect) {
+        if (filter->error < 0) {
+            connect_fail(filter, filter->error);
+            return;
+        }
+        enum bide__tls_step step = bide__tls_handshake(filter);
+        if (step == BIDE__TLS_DONE) {
+            filter->connected = true;
+            connect_end(filter, 0);
+            return;
+        }
+        if (step == BIDE__TLS_FAILED)
+            continue;
+        if (step == BIDE__TLS_WANTS_SEND && filter->lower_send.state != BIDE_OP_IDLE)
+            return;
+        int rc = step == BIDE__TLS_WANTS_SEND ? filter->send_error : bide__tls_wait_lower(filter);
+        if (rc == BIDE_PENDING)
+            return;
+        if (rc < 0)
+            connect_fail(filter, rc);
+    }
+}
+
+static int connect_sock(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
+                        socklen_t length)
+{
+    struct bide__tls_filter *filter = of(base);
+    (void)address;
+    (void)length;
+    if (filter->begun)
+        return filter->error < 0 ? filter->error : -EISCONN;
+    int rc = kick(filter);
+    if (rc < 0)
+        return rc;
+    filter->begun = true;
+    op_begin(filter, op, &filter->connect);
+    return BIDE_PENDING;
+}
+
+/* Receiving */
+
+static ssize_t try_recv(struct bide_sock *base, void *buffer, size_t size)
+{
+    return bide__tls_recv(of(base), buffer, size);
+}
+
+/* Waits for whatever receiving lacks. */
+static int recv_go_on(struct bide__tls_filter *filter)
+{
+    for (;;) {
+        if (bide__tls_readable(filter))
+            return 0;
+        if (filter->recv_wants_send && filter->lower_send.state != BIDE_OP_IDLE)
+            return BIDE_PENDING;
+        int rc = bide__tls_wait_lower(filter);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int recv_wait(struct bide_sock *base, struct bide_op *op)
+{
+    struct bide__tls_filter *filter = of(base);
+    int rc = recv_go_on(filter);
+    if (rc == BIDE_PENDING)
+        op_begin(filter, op, &filter->recv);
+    return rc;
+}
+
+/* Sending */
+
+/* Empties what the owner wants to send, as far as that goes without waiting. */
+static int send_go_on(struct bide__tls_filter *filter, struct bide_op *op)
+{
+    for (;;) {
+        int rc = bide__tls_send_error(filter);
+        if (rc < 0)
+            return op->n_iov > 0 || filter->has_lost ? rc : 0;
+        if (bide__tls_held(filter) > 0)
+            return BIDE_PENDING;
+        if (op->n_iov == 0)
+            return 0;
+        ssize_t n = bide__tls_send(filter, op->iov, op->n_iov);
+        if (n == -EAGAIN && filter->send_wants_recv)
+            n = bide__tls_wait_lower(filter);
+        if (n < 0)
+            return (int)n;
+        op->n_done += (size_t)n;
+        bide__tls_advance(&op->iov, &op->n_iov, (size_t)n);
+    }
+}
+
+static ssize_t try_send(struct bide_sock *base, const struct iovec *iov, int n_iov)
+{
+    struct bide__tls_filter *filter = of(base);
+    if (bide__tls_send_error(filter) < 0)
+        return bide__tls_send_error(filter);
+    return bide__tls_held(filter) > 0 ? -EAGAIN : bide__tls_send(filter, iov, n_iov);
+}
+
+static int send_all(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov)
+{
+    struct bide__tls_filter *filter = of(base);
+    bide__tls_advance(&iov, &n_iov, 0);
+    op->iov = iov;
+    op->n_iov = n_iov;
+    op->n_done = 0;
+    int rc = send_go_on(filter, op);
+    if (rc == BIDE_PENDING)
+        op_begin(filter, op, &filter->send);
+    return rc;
+}
+
+/* What both directions wait for may have come. */
+static void go_on(struct bide__tls_filter *filter)
+{
+    if (filter->connect) {
+        handshake(filter);
+        return;
+    }
+    if (filter->send) {
+        int rc = send_go_on(filter, filter->send);
+        if (rc != BIDE_PENDING)
+            op_end(&filter->send, rc);
+    }
+    if (filter->recv) {
+        int rc = recv_go_on(filter);
+        if (rc != BIDE_PENDING)
+            op_end(&filter->recv, rc);
+    }
+}
+
+/* A handshake that is broken off leaves nothing that could be used. */
+static void connect_cancelled(struct bide__tls_filter *filter)
+{
+    if (filter->error == 0)
+        filter->error = -BIDE_ETORN;
+    connect_end(filter, -ECANCELED);
+}
+
+/* Whatever its owner asked to end and has not ended by itself meanwhile. What is encrypted goes out
+ * all the same: if that was all, it was sent. */
+static void end_cancelled(struct bide__tls_filter *filter)
+{
+    if (is_cancelling(filter->connect))
+        connect_cancelled(filter);
+    if (is_cancelling(filter->recv))
+        op_end(&filter->recv, bide__tls_readable(filter) ? 0 : -ECANCELED);
+    if (is_cancelling(filter->send)) {
+        bool was_sent = filter->send->n_iov == 0 && filter->send->n_done > 0;
+        op_end(&filter->send, was_sent ? 0 : -ECANCELED);
+    }
+}
+
+/* The end of something of the filter's own. */
+static void happened(struct bide__tls_filter *filter)
+{
+    filter->inside++;
+    end_cancelled(filter);
+    if (!filter->closed)
+        go_on(filter);
+    filter->inside--;
+    settle(filter);
+}
+
+static void kicked(struct bide_job *job)
+{
+    struct bide__tls_filter *filter = bide__container(job, struct bide__tls_filter, kick);
+    filter->kicked = false;
+    happened(filter);
+}
+
+static void lower_recv_done(struct bide_op *op)
+{
+    struct bide__tls_filter *filter = bide__container(op, struct bide__tls_filter, lower_recv);
+    filter->dry = filter->dry && op->result < 0;
+    if (op->result < 0 && op->result != -ECANCELED && !filter->closed) {
+        filter->has_ended = true;
+        filter->lower_end = op->result;
+    }
+    happened(filter);
+}
+
+static void lower_send_done(struct bide_op *op)
+{
+    struct bide__tls_filter *filter = bide__container(op, struct bide__tls_filter, lower_send);
+    bide__tls_sent(filter, op->result);
+    happened(filter);
+}
+
+static void nothing(struct bide_job *job)
+{
+    (void)job;
+}
+
+static void cancel(struct bide_op *op)
+{
+    struct bide__tls_filter *filter = of(op->sock);
+    if (op->state != BIDE_OP_PENDING)
+        return;
+    op->state = BIDE_OP_CANCELLING;
+    if (op != filter->send && filter->lower_recv.state == BIDE_OP_PENDING)
+        filter->lower->engine->ops->cancel(&filter->lower_recv);
+    else if (filter->lower_recv.state != BIDE_OP_CANCELLING)
+        kick(filter);
+}
+
+/* The rest */
+
+/* The other side is told the end of the session. TCP's own end comes with closing. */
+static int sock_shutdown(struct bide_sock *base, int how)
+{
+    struct bide__tls_filter *filter = of(base);
+    if (how != SHUT_WR)
+        return filter->lower->engine->ops->sock_shutdown(filter->lower, how);
+    return bide__tls_shutdown(filter);
+}
+
+/* The owner's operations are over; our own end soon. */
+static void sock_close(struct bide_sock *base)
+{
+    struct bide__tls_filter *filter = of(base);
+    assert(!filter->connect && !filter->recv && !filter->send && !filter->closed);
+    filter->closed = true;
+    if (filter->kicked)
+        filter->engine->ops->job_abandon(filter->engine, &filter->kick);
+    if (filter->loop)
+        bide__list_append(&filter->loop->resources, &filter->resource.node);
+    if (filter->lower_recv.state == BIDE_OP_PENDING)
+        filter->lower->engine->ops->cancel(&filter->lower_recv);
+    if (filter->lower_send.state == BIDE_OP_PENDING)
+        filter->lower->engine->ops->cancel(&filter->lower_send);
+    settle(filter);
+}
+
+static int sock_setopt(struct bide_sock *base, int level, int name, const void *value,
+                       socklen_t length)
+{
+    struct bide_sock *lower = of(base)->lower;
+    return lower->engine->ops->sock_setopt(lower, level, name, value, length);
+}
+
+static int sock_getopt(struct bide_sock *base, int level, int name, void *value, socklen_t *length)
+{
+    struct bide_sock *lower = of(base)->lower;
+    return lower->engine->ops->sock_getopt(lower, level, name, value, length);
+}
+
+static int sock_name(struct bide_sock *base, bool peer, struct sockaddr *ret_address,
+                     socklen_t *length)
+{
+    struct bide_sock *lower = of(base)->lower;
+    return lower->engine->ops->sock_name(lower, peer, ret_address, length);
+}
+
+static const struct bide_engine_ops filter_ops = {
+    .name = "tls",
+    .sock_close = sock_close,
+    .sock_shutdown = sock_shutdown,
+    .sock_setopt = sock_setopt,
+    .sock_getopt = sock_getopt,
+    .sock_name = sock_name,
+    .try_recv = try_recv,
+    .try_send = try_send,
+    .connect = connect_sock,
+    .recv_wait = recv_wait,
+    .send = send_all,
+    .cancel = cancel,
+};
+
+/* It is closed already and ends by itself. */
+static void drop(struct bide__resource *resource)
+{
+    (void)resource;
+}
+
+static void forget(struct bide__resource *resource)
+{
+    struct bide__tls_filter *filter = bide__container(resource, struct bide__tls_filter, resource);
+    bide__list_remove(&resource->node);
+    bide__tls_filter_fini(filter);
+}
+
+int bide__tls_filter_new(bide_loop *loop, struct bide_engine *engine, struct bide_sock *lower,
+                         bide_tls_context *context, const char *server_name, unsigned port,
+                         struct bide__tls_filter **ret_filter)
+{
+    struct bide__tls_filter *filter = calloc(1, sizeof *filter);
+    if (!filter)
+        return -ENOMEM;
+    *filter = (struct bide__tls_filter){
+        .base = {.engine = &filter->face, .fd = lower->fd, .parting = true},
+        .face.ops = &filter_ops,
+        .engine = engine,
+        .loop = loop,
+        .resource = {.drop = drop, .forget = forget},
+        .lower = lower,
+        .context = bide_tls_ref(context),
+        .lower_recv.done = lower_recv_done,
+        .lower_send.done = lower_send_done,
+        .kick = {.run = nothing, .done = kicked, .drop = nothing},
+    };
+    bide__list_init(&filter->resource.node);
+    int rc = bide__tls_filter_prepare(filter, server_name, port);
+    if (rc < 0) {
+        bide__tls_filter_fini(filter);
+        return rc;
+    }
+    *ret_filter = filter;
+    return 0;
+}
