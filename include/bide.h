@@ -14,6 +14,8 @@
 #include <bide/context.h>
 #include <bide/error.h>
 #include <bide/event.h>
+#include <bide/file.h>
+#include <bide/file_status.h>
 #include <bide/flow.h>
 #include <bide/generator.h>
 #include <bide/group.h>
@@ -24,6 +26,7 @@
 #include <bide/lock.h>
 #include <bide/loop.h>
 #include <bide/manager.h>
+#include <bide/path.h>
 #include <bide/pipe.h>
 #include <bide/process.h>
 #include <bide/queue.h>

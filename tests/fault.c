@@ -130,6 +130,12 @@ WRAP_SYSTEM(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
 WRAP_SYSTEM(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n))
 WRAP_SYSTEM(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
 WRAP_SYSTEM(ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size))
+WRAP_SYSTEM(ssize_t, preadv64v2, (int fd, const struct iovec *iov, int n, off_t offset, int flags),
+            (fd, iov, n, offset, flags))
+WRAP_SYSTEM(ssize_t, pwritev64v2, (int fd, const struct iovec *iov, int n, off_t offset, int flags),
+            (fd, iov, n, offset, flags))
+WRAP_SYSTEM(int, statx, (int fd, const char *path, int flags, unsigned mask, void *result),
+            (fd, path, flags, mask, result))
 /* Its third argument, if there is one, fills one register. */
 WRAP_SYSTEM(int, fcntl64, (int fd, int what, void *value), (fd, what, value))
 WRAP_SYSTEM(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, size, flags))
@@ -194,6 +200,8 @@ int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
 WRAP_NEGATIVE(io_uring_register_buf_ring,
               (struct io_uring * ring, struct io_uring_buf_reg *description, unsigned flags),
               (ring, description, flags))
+WRAP_NEGATIVE(io_uring_register_probe,
+              (struct io_uring * ring, struct io_uring_probe *probe, unsigned n), (ring, probe, n))
 WRAP_NEGATIVE(io_uring_enter2,
               (unsigned ring, unsigned n_submit, unsigned n_wait, unsigned flags, void *argument,
                size_t size),

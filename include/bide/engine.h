@@ -21,6 +21,7 @@
 #ifndef BIDE_ENGINE_H
 #define BIDE_ENGINE_H
 
+#include <bide/engine_file.h>
 #include <bide/engine_work.h>
 
 #include <errno.h>
@@ -170,8 +171,8 @@ struct bide_engine {
 struct bide_engine_ops {
     const char *name;
 
-    /* Needs: no operation pending, no socket, watch or signal open. Joins user jobs for at most
-     * `join_ns`, detaches the rest. */
+    /* Needs: no operation pending, no socket, watch or signal open, no call on a file that was not
+     * abandoned. Joins user jobs and such calls for at most `join_ns`, detaches the rest. */
     void (*close)(struct bide_engine *engine, int64_t join_ns);
     /* In a child after fork: releases memory and descriptors without touching state that the parent
      * shares. */
@@ -323,6 +324,25 @@ struct bide_engine_ops {
     int (*lookup)(struct bide_engine *engine, struct bide_lookup *lookup);
     /* Any thread; from a job's drop(), where the engine may be gone, with engine NULL. */
     void (*lookup_free)(struct bide_engine *engine, struct addrinfo *list);
+
+    /*
+     * Does a call on a file at once if that needs no wait; its buffer may be anybody's, its job is
+     * not used. 0: done, `result` is set. -EAGAIN: not now. -EOPNOTSUPP: never with this
+     * descriptor.
+     */
+    int (*file_try)(struct bide_engine *engine, struct bide_file_call *call);
+    /* Starts a call. An error: not taken. */
+    int (*file_start)(struct bide_engine *engine, struct bide_file_call *call);
+    /* As job_abandon(). It may take place all the same. */
+    void (*file_abandon)(struct bide_engine *engine, struct bide_file_call *call);
+    /*
+     * Asks for the end of a call that was started. True: it has not begun and never will, and is
+     * its owner's again. False: done() is called still, with the call's result, or with -ECANCELED
+     * if it did not take place.
+     */
+    bool (*file_recall)(struct bide_engine *engine, struct bide_file_call *call);
+    /* Closes at once what a call opened. Any thread; from drop(), where the engine may be gone. */
+    void (*file_let_go)(struct bide_engine *engine, int fd);
 };
 
 BIDE_END_DECLARATIONS

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/watched.h"
+#include "engine/file.h"
 #include "engine/process.h"
 #include "engine/share.h"
 
@@ -182,6 +183,21 @@ static void epoll_lookup_free(struct bide_engine *engine, struct addrinfo *list)
     bide__lookup_list_free(list);
 }
 
+static int epoll_file_start(struct bide_engine *engine, struct bide_file_call *call)
+{
+    return bide__file_submit(bide__epoll_of(engine)->pool, call);
+}
+
+static void epoll_file_abandon(struct bide_engine *engine, struct bide_file_call *call)
+{
+    bide__pool_abandon(bide__epoll_of(engine)->pool, &call->job);
+}
+
+static bool epoll_file_recall(struct bide_engine *engine, struct bide_file_call *call)
+{
+    return bide__pool_recall(bide__epoll_of(engine)->pool, &call->job);
+}
+
 /* Beginning and end */
 
 static void release_all(struct bide__epoll *epoll)
@@ -272,6 +288,11 @@ static const struct bide_engine_ops epoll_ops = {
     .job_abandon = epoll_job_abandon,
     .lookup = epoll_lookup,
     .lookup_free = epoll_lookup_free,
+    .file_try = bide__file_try,
+    .file_start = epoll_file_start,
+    .file_abandon = epoll_file_abandon,
+    .file_recall = epoll_file_recall,
+    .file_let_go = bide__file_let_go,
 };
 
 int bide__epoll_open(const struct bide_engine_opts *opts, struct bide_engine **ret_engine)

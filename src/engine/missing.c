@@ -1,6 +1,7 @@
 /* Tables of functions made whole; missing.h states the invariant. */
 #include "engine/missing.h"
 
+#include "engine/file.h"
 #include "engine/pool.h"
 #include "engine/process.h"
 #include "engine/share.h"
@@ -175,6 +176,27 @@ static void free_lookup(struct bide_engine *engine, struct addrinfo *list)
     bide__lookup_list_free(list);
 }
 
+static int no_file_start(struct bide_engine *engine, struct bide_file_call *call)
+{
+    return -ENOSYS;
+}
+
+static void abandon_file_job(struct bide_engine *engine, struct bide_file_call *call)
+{
+    engine->ops->job_abandon(engine, &call->job);
+}
+
+/* Whether a job has begun nobody can be asked: its end is waited for. */
+static bool no_file_recall(struct bide_engine *engine, struct bide_file_call *call)
+{
+    return false;
+}
+
+static int no_file_try(struct bide_engine *engine, struct bide_file_call *call)
+{
+    return -EAGAIN;
+}
+
 const char *bide__ops_lack(const struct bide_engine_ops *ops)
 {
     if (!ops->close || !ops->poll || !ops->wake)
@@ -186,6 +208,8 @@ const char *bide__ops_lack(const struct bide_engine_ops *ops)
         return "an engine with sockets of its own needs sock_close() and cancel()";
     if ((ops->job_submit || ops->lookup) && !ops->job_abandon)
         return "job_submit() and lookup() need job_abandon()";
+    if (ops->file_start && (!ops->file_abandon || !ops->file_recall || !ops->file_let_go))
+        return "file_start() needs file_abandon(), file_recall() and file_let_go()";
     return NULL;
 }
 
@@ -238,6 +262,19 @@ static void fill_socks(struct bide_engine_ops *ops)
     FILL(cancel, pass_cancel);
 }
 
+/* Descriptors of the kernel's, unless the engine has files of its own. */
+static void fill_files(struct bide_engine_ops *ops)
+{
+    if (!ops->file_start) {
+        ops->file_try = bide__file_try;
+        ops->file_start = ops->job_submit ? bide__file_as_job : no_file_start;
+        ops->file_abandon = abandon_file_job;
+        ops->file_recall = no_file_recall;
+        ops->file_let_go = bide__file_let_go;
+    }
+    FILL(file_try, no_file_try);
+}
+
 void bide__ops_fill(struct bide_engine_ops *ops)
 {
     FILL(forget, no_forget);
@@ -247,6 +284,7 @@ void bide__ops_fill(struct bide_engine_ops *ops)
     FILL(wait_fd, no_wait_fd);
     fill_processes(ops);
     fill_socks(ops);
+    fill_files(ops);
     FILL(watch_open, no_watch_open);
     FILL(watch_set, pass_watch_set);
     FILL(watch_close, pass_watch_close);

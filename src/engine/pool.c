@@ -343,6 +343,16 @@ void bide__pool_abandon(struct bide__pool *pool, struct bide_job *job)
         job->drop(job);
 }
 
+bool bide__pool_recall(struct bide__pool *pool, struct bide_job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool is_queued = job->state == JOB_QUEUED;
+    if (is_queued)
+        let_go(pool, job);
+    pthread_mutex_unlock(&pool->lock);
+    return is_queued;
+}
+
 bool bide__pool_finished(const struct bide__pool *pool)
 {
     return atomic_load_explicit(&pool->any_finished, memory_order_relaxed);

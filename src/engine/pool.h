@@ -44,6 +44,10 @@ int bide__pool_submit(struct bide__pool *pool, struct bide_job *job, enum bide_l
 /* Of a job that was submitted and for which done() was not called yet. */
 void bide__pool_abandon(struct bide__pool *pool, struct bide_job *job);
 
+/* Takes a job back that has not begun: it is its owner's again, and neither done() nor drop() is
+ * called. False: it has begun or ended. */
+bool bide__pool_recall(struct bide__pool *pool, struct bide_job *job);
+
 /* Whether reap() has something to do. Costs no lock, and is exact once the wake that came with it
  * was consumed. */
 bool bide__pool_finished(const struct bide__pool *pool);

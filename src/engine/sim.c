@@ -300,6 +300,7 @@ static void release_all(struct bide__sim *sim)
     bide__sim_datagrams_free(sim);
     bide__watch_set_fini(&sim->watches);
     bide__sim_hosts_free(sim);
+    bide__sim_files_free(sim);
     bide__sim_links_free(sim);
     assert(!sim->queue.first);
     free(sim);
@@ -369,6 +370,11 @@ static const struct bide_engine_ops sim_ops = {
     .job_abandon = bide__sim_job_abandon,
     .lookup = bide__sim_lookup,
     .lookup_free = bide__sim_lookup_free,
+    .file_try = bide__sim_file_try,
+    .file_start = bide__sim_file_start,
+    .file_abandon = bide__sim_file_abandon,
+    .file_recall = bide__sim_file_recall,
+    .file_let_go = bide__sim_file_let_go,
 };
 
 /* What the options or else the environment say. */

@@ -20,6 +20,9 @@
  *  - Watched descriptors are the kernel's. They are asked in each poll() whether they are ready,
  * and never waited for.
  *  - Jobs run inline, from poll().
+ *  - Files are in memory and of this simulation: at first there are the directories / and /tmp, and
+ * names are looked up from /. Calls fail as on a disk without symbolic links or permissions; reads
+ * and writes may be short.
  *
  * Everything here is for the loop's thread.
  */
@@ -80,6 +83,13 @@ int bide__sim_link(struct bide__sim *sim, const char *host, const char *other,
  * comes first. -EINVAL: no addresses, no such link, or more than a thousand of a thousand. */
 int bide__sim_link_mishaps_set(struct bide__sim *sim, const char *host, const char *other,
                                const struct bide__sim_mishaps *mishaps);
+/* So many bytes more can be stored in files; then a write is -ENOSPC. Negative: no limit. -ENOMEM.
+ */
+int bide__sim_disk(struct bide__sim *sim, int64_t bytes);
+
+/* The n-th call of this kind from now on, counted from 1, fails with this error (a negative errno)
+ * and does nothing. -ENOMEM. */
+int bide__sim_file_fails(struct bide__sim *sim, enum bide_file_kind kind, unsigned n, int error);
 
 /* Resets every TCP connection of a host, or all for NULL: both sides see it at once. Returns how
  * many there were, or -EINVAL. */

@@ -155,18 +155,36 @@ static void let_go(struct entry *entry)
     job->drop(job);
 }
 
-void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job)
+static struct entry *find(struct bide__sim *sim, const struct bide_job *job)
 {
-    struct bide__sim *sim = bide__sim_of(engine);
     bide__list_each(node, &sim->jobs)
     {
         struct entry *entry = bide__container(node, struct entry, node);
-        if (entry->job == job) {
-            let_go(entry);
-            return;
-        }
+        if (entry->job == job)
+            return entry;
     }
-    assert(false); /* abandoned twice, or after done() */
+    return NULL;
+}
+
+void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job)
+{
+    struct entry *entry = find(bide__sim_of(engine), job);
+    assert(entry); /* not abandoned twice, nor after done() */
+    let_go(entry);
+}
+
+bool bide__sim_job_recall(struct bide__sim *sim, struct bide_job *job)
+{
+    struct entry *entry = find(sim, job);
+    assert(entry);
+    if (entry->state != QUEUED && entry->state != STARTING)
+        return false;
+    struct bide__sim_lane *lane = &sim->lanes[entry->lane];
+    bool has_worker = entry->state == STARTING;
+    release(entry);
+    if (has_worker)
+        free_worker(lane);
+    return true;
 }
 
 void bide__sim_jobs_drop(struct bide__sim *sim)

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 struct bide__sim_host;
+struct bide__sim_files;
 
 /* The workers of a lane of jobs, of which only the number is simulated. */
 struct bide__sim_lane {
@@ -50,6 +51,7 @@ struct bide__sim {
     struct bide__list jobs; /* all that were not released */
     struct bide__sim_lane lanes[BIDE_LANE_COUNT];
     struct bide__sim_host *hosts;
+    struct bide__sim_files *files; /* NULL: nobody has asked for one yet */
 };
 
 static inline uint64_t bide__sim_random(uint64_t *state)
@@ -82,6 +84,16 @@ void bide__sim_jobs_drop(struct bide__sim *sim);
 void bide__sim_jobs_forget(struct bide__sim *sim);
 int bide__sim_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane);
 void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job);
+
+/* As bide__pool_recall(). */
+bool bide__sim_job_recall(struct bide__sim *sim, struct bide_job *job);
+
+int bide__sim_file_try(struct bide_engine *engine, struct bide_file_call *call);
+int bide__sim_file_start(struct bide_engine *engine, struct bide_file_call *call);
+void bide__sim_file_abandon(struct bide_engine *engine, struct bide_file_call *call);
+bool bide__sim_file_recall(struct bide_engine *engine, struct bide_file_call *call);
+void bide__sim_file_let_go(struct bide_engine *engine, int fd);
+void bide__sim_files_free(struct bide__sim *sim);
 
 int bide__sim_lookup(struct bide_engine *engine, struct bide_lookup *lookup);
 /* Gives the answer. */

@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "base/watched.h"
+#include "engine/file.h"
 #include "engine/process.h"
 #include "engine/share.h"
 
@@ -140,6 +141,9 @@ static void prepare_start(struct bide__uring *uring, struct io_uring_sqe *sqe, s
         break;
     case BIDE__URING_REQUEST_WATCHES:
         io_uring_prep_poll_add(sqe, uring->watch_fd, POLLIN);
+        break;
+    case BIDE__URING_FILE:
+        bide__uring_file_prepare(sqe, op);
         break;
     case BIDE__URING_RECV_WAIT:
     case BIDE__URING_ACCEPT_WAIT:
@@ -336,6 +340,9 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
         break;
     case BIDE__URING_SEND_WAIT:
         bide__uring_send_wait_done(op, cqe->res);
+        break;
+    case BIDE__URING_FILE:
+        bide__uring_file_done(uring, op, cqe->res);
         break;
     case BIDE__URING_REQUEST_WAKE:
         if (is_final)
@@ -546,12 +553,27 @@ static void release(struct bide__uring *uring)
     free(uring);
 }
 
+/* Calls that outlast the limit keep their memory for ever: the kernel may still fill it. */
+static void await_files(struct bide__uring *uring, int64_t join_ns)
+{
+    int64_t now_ns = bide__kernel_now_ns(&uring->base);
+    int64_t until_ns = join_ns < INT64_MAX - now_ns ? now_ns + join_ns : INT64_MAX - 1;
+    while (uring->n_files > 0 && bide__kernel_now_ns(&uring->base) < until_ns) {
+        prepare(uring);
+        if (submit_and_wait(uring, until_ns) < 0)
+            return;
+        bide__wake_consume(&uring->wake);
+        deliver_completions(uring);
+    }
+}
+
 static void uring_close(struct bide_engine *engine, int64_t join_ns)
 {
     struct bide__uring *uring = bide__uring_of(engine);
     assert(!uring->signals.first);
     bide__list_each(node, &uring->socks)
         assert(bide__container(node, struct bide__uring_sock, node)->is_closed);
+    await_files(uring, join_ns);
     bide__pool_close(uring->pool, join_ns);
     release(uring);
 }
@@ -617,6 +639,11 @@ static const struct bide_engine_ops uring_ops = {
     .job_abandon = uring_job_abandon,
     .lookup = uring_lookup,
     .lookup_free = uring_lookup_free,
+    .file_try = bide__file_try,
+    .file_start = bide__uring_file_start,
+    .file_abandon = bide__uring_file_abandon,
+    .file_recall = bide__uring_file_recall,
+    .file_let_go = bide__file_let_go,
 };
 
 /*
@@ -691,6 +718,7 @@ int bide__uring_open(const struct bide_engine_opts *opts, struct bide_engine **r
     rc = bide__pool_open(&uring->base, opts ? opts->user_threads_max : 0, &uring->pool);
     if (rc < 0)
         goto fail_pool;
+    bide__uring_files_init(uring);
     *ret_engine = &uring->base;
     return 0;
 

@@ -36,6 +36,7 @@ enum bide__uring_kind {
     BIDE__URING_SEND,
     BIDE__URING_WRITE, /* as SEND, of what is not TCP: waits for room and writes */
     BIDE__URING_SEND_WAIT,
+    BIDE__URING_FILE, /* a call on a file */
     /* The engine's. */
     BIDE__URING_REQUEST_RECV, /* multishot */
     BIDE__URING_REQUEST_POLL, /* one readiness */
@@ -94,6 +95,8 @@ struct bide__uring {
     struct bide__list resting; /* listeners that starved */
     int64_t rest_end_ns;       /* of all that rest */
     unsigned n_closes;
+    unsigned n_files;    /* calls that are the ring's, and not called back or dropped */
+    uint64_t file_kinds; /* bits: which calls this kernel does */
     struct bide__uring_buffers buffers;
     int n_called; /* by the poll() under way, or the last one */
 };
@@ -202,6 +205,16 @@ void bide__uring_recv_throttle(struct bide__uring *uring);
 /* Completions of a socket's request. */
 void bide__uring_recv_done(struct bide__uring_sock *sock, const struct io_uring_cqe *cqe);
 void bide__uring_poll_done(struct bide__uring_sock *sock, int result);
+
+/* uring_file.c */
+/* Asks the kernel which calls it does; a ring that can't be asked has none. */
+void bide__uring_files_init(struct bide__uring *uring);
+int bide__uring_file_start(struct bide_engine *engine, struct bide_file_call *call);
+void bide__uring_file_abandon(struct bide_engine *engine, struct bide_file_call *call);
+bool bide__uring_file_recall(struct bide_engine *engine, struct bide_file_call *call);
+void bide__uring_file_prepare(struct io_uring_sqe *sqe, struct bide_op *op);
+/* A final completion. */
+void bide__uring_file_done(struct bide__uring *uring, struct bide_op *op, int result);
 
 static inline struct bide__uring *bide__uring_of(struct bide_engine *engine)
 {
