@@ -159,6 +159,8 @@ struct bide_engine {
  *  - The calls on processes: made of watch_open() and sock_adopt(); without watches -ENOSYS.
  *  - job_submit(), which needs job_abandon(): -ENOSYS, and nothing works that may block: names,
  * regular files. lookup(): a job; without jobs -ENOSYS, and only numeric addresses are resolved.
+ * file_start() and what belongs to it: system calls, in jobs where they may wait; without jobs
+ * -ENOSYS.
  * lookup_free(): freeaddrinfo().
  *  - Whatever ends or changes something that an open call returned: is passed to the engine that
  * this belongs to.

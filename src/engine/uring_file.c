@@ -47,17 +47,16 @@ static struct ring_call *ring_call_of(struct bide_op *op)
 
 void bide__uring_files_init(struct bide__uring *uring)
 {
-    size_t size = sizeof(struct io_uring_probe) + OPS_MAX * sizeof(struct io_uring_probe_op);
-    struct io_uring_probe *probe = calloc(1, size);
-    if (!probe)
+    union {
+        struct io_uring_probe probe;
+        char room[sizeof(struct io_uring_probe) + OPS_MAX * sizeof(struct io_uring_probe_op)];
+    } all = {{0}};
+    if (io_uring_register_probe(&uring->ring, &all.probe, OPS_MAX) < 0)
         return;
-    if (io_uring_register_probe(&uring->ring, probe, OPS_MAX) == 0) {
-        for (unsigned i = 0; i < sizeof opcodes; i++)
-            if (opcodes[i] <= probe->last_op && opcodes[i] < OPS_MAX &&
-                (probe->ops[opcodes[i]].flags & IO_URING_OP_SUPPORTED))
-                uring->file_kinds |= UINT64_C(1) << i;
-    }
-    free(probe);
+    for (unsigned i = 0; i < sizeof opcodes; i++)
+        if (opcodes[i] <= all.probe.last_op && opcodes[i] < OPS_MAX &&
+            (all.probe.ops[opcodes[i]].flags & IO_URING_OP_SUPPORTED))
+            uring->file_kinds |= UINT64_C(1) << i;
 }
 
 void bide__uring_file_prepare(struct io_uring_sqe *sqe, struct bide_op *op)
