@@ -205,8 +205,9 @@ struct bide_tls_serve_opts {
  * Like bide_serve(); every connection shakes hands, in its own task, before `handler` has it.
  *
  * context: of servers; the server holds a reference. data: also given to `refused`.
- * Returns as bide_serve(). A handler's -BIDE_ETRUNCATED counts among the usual ends that are not
- * reported. Suspends: yes, for a name. Cancel: nothing is left. Thread: loop thread only.
+ * Returns as bide_serve(). A handler's -BIDE_ETRUNCATED and -BIDE_ETLS count among the usual ends
+ * that are not reported. Suspends: yes, for a name. Cancel: nothing is left. Thread: loop thread
+ * only.
  */
 BIDE_EXPORT int bide_tls_serve(const char *host, unsigned port, bide_tls_context *context,
                                bide_handler *handler, void *data,

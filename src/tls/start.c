@@ -142,10 +142,10 @@ static int serve_one(bide_stream *stream, void *data)
     if (rc < 0) {
         if (served->refused)
             served->refused(stream, rc, served->data);
-        return rc == -ENOMEM || rc == -ECANCELED ? rc : 0;
+        return rc == -ENOMEM || rc == -ECANCELED ? rc : -ECONNABORTED;
     }
     rc = served->handler(stream, served->data);
-    return rc == -BIDE_ETRUNCATED ? -ECONNRESET : rc; /* a usual end */
+    return rc == -BIDE_ETRUNCATED || rc == -BIDE_ETLS ? -ECONNRESET : rc; /* a usual end */
 }
 
 static void served_free(void *data)

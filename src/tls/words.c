@@ -125,6 +125,8 @@ char *bide__tls_words_of_chain(X509_STORE_CTX *chain, const char *server_name)
 /* What the peer complained of, if OpenSSL's reason is an alert. */
 static const char *alert_of(int reason)
 {
+    if (reason == SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED) /* it has no words for this */
+        return "certificate required";
     return reason > SSL_AD_REASON_OFFSET ? SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET)
                                          : NULL;
 }
