@@ -25,7 +25,7 @@ static int both(void)
 
 bide_async(amain)
 {
-    return bide_timed("both", both());
+    return bide_timed_to(stdout, "both", both()); /* any other FILE * as well */
 }
 
 int main(void)

@@ -75,6 +75,13 @@ class Examples(SampleCase):
         self.write("docs/guide/01-a.md", "`bide_a_one()`\n\n```sh\nbide_a_one\n```\n")
         self.assert_found(UNUSED, "examples")
 
+    def test_types_count_where_there_is_nothing_else(self):
+        self.write("include/bide/b.h", "struct bide_b {\n    int b;\n};\nenum bide_c { BIDE_C };\n")
+        self.shows("return bide_a_one();")
+        self.assert_found("include/bide/b.h:1: nothing of it is used", "examples")
+        self.shows("struct bide_b b = {bide_a_one()}; return b.b;")
+        self.assert_passes()
+
     def test_other_places_do_not_count(self):
         self.shows("return 0;")
         self.shows("return bide_a_one();", "tests/x.c")
