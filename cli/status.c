@@ -114,8 +114,8 @@ static int prepare(struct checks *checks)
     checks->probes = calloc(checks->n_targets, sizeof *checks->probes);
     int rc = checks->probes ? bide_semaphore_init(&checks->slots, checks->limit) : -ENOMEM;
 #if BIDE_HAVE_TLS
-    struct bide_tls_client_opts opts = {.ca_file = checks->ca_file,
-                                        .insecure = checks->is_insecure};
+    const struct bide_tls_client_opts opts = {
+        .trust.ca_file = checks->ca_file, .insecure_accept_any_certificate = checks->is_insecure};
     if (rc == 0)
         rc = bide_tls_client_new(&opts, &checks->opts.tls);
     if (rc < 0)
@@ -235,7 +235,7 @@ static void checks_free(struct checks *checks)
     free(checks->targets);
     free(checks->probes);
 #if BIDE_HAVE_TLS
-    bide_tls_context_unref(checks->opts.tls);
+    bide_tls_unref(checks->opts.tls);
 #endif
 }
 

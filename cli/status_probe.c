@@ -41,7 +41,7 @@ static int connect_to(struct probe *probe, const struct bide_url *url, bide_stre
         return rc;
     if (is_scheme(url, "https")) {
 #if BIDE_HAVE_TLS
-        struct bide_tls_connect_opts opts = {.connect = connect_opts};
+        const struct bide_tls_opts opts = {.connect = connect_opts};
         return bide_tls_connect(host, port, probe->opts->tls, &opts, ret_stream);
 #else
         return fail(probe, -EPROTONOSUPPORT, "this build has no TLS");

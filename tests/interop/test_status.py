@@ -10,8 +10,11 @@ import http.server
 import json
 import os
 import re
+import shutil
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -246,6 +249,70 @@ class Status(unittest.TestCase):
         self.assertEqual((status, err), (0, ""))
         for option in ["limit", "timeout", "redirects", "head", "json", "ca", "insecure"]:
             self.assertIn(f"\n  --{option} ", out)
+
+
+HAS_TLS = os.environ.get("BIDE_HAVE_TLS") == "1"
+
+
+def openssl(*words, folder):
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+@unittest.skipUnless(HAS_TLS, "built without TLS")
+class Encrypted(unittest.TestCase):
+    """The same over HTTPS, with a certificate for 127.0.0.1 that its own authority signed."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp()
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
+                "-subj", "/CN=Test CA", folder=cls.folder)  # fmt: skip
+        openssl("req", "-x509", *key, "-keyout", "key.pem", "-out", "cert.pem", "-days", "2",
+                "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-addext", "basicConstraints=critical,CA:FALSE",
+                "-CA", "ca.pem", "-CAkey", "ca.key", folder=cls.folder)  # fmt: skip
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(f"{cls.folder}/cert.pem", f"{cls.folder}/key.pem")
+        cls.server = Server(("127.0.0.1", 0), Pages)
+        cls.server.socket = context.wrap_socket(cls.server.socket, server_side=True)
+        cls.port = cls.server.server_port
+        cls.url = f"https://127.0.0.1:{cls.port}"
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.shutdown()
+        cls.server.server_close()
+        shutil.rmtree(cls.folder)
+
+    def test_a_certificate_that_is_trusted(self):
+        status, (row,) = check("--ca", f"{self.folder}/ca.pem", f"{self.url}/one")
+        self.assertEqual((status, [hop["status"] for hop in row["hops"]]), (0, [302, 301, 200]))
+
+    def test_a_certificate_that_is_not(self):
+        status, (row,) = check(f"{self.url}/ok")
+        self.assertEqual((status, row["status"]), (1, None))
+        self.assertIn("Test CA", row["detail"])
+        status, (row,) = check("--insecure", f"{self.url}/ok")
+        self.assertEqual((status, row["status"]), (0, 200))
+
+    def test_another_name(self):
+        url = f"https://localhost:{self.port}/ok"
+        status, (row,) = check("--ca", f"{self.folder}/ca.pem", url)
+        self.assertEqual((status, row["status"]), (1, None))
+        self.assertIn("localhost", row["detail"])
+
+    def test_a_server_without_tls(self):
+        with raw_server(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+            status, (row,) = check(url.replace("http:", "https:"))
+        self.assertEqual((status, row["status"]), (1, None))
+        self.assertTrue(row["error"])
+
+    def test_authorities_that_can_not_be_read(self):
+        status, out, err = run("--ca", f"{self.folder}/none.pem", f"{self.url}/ok")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("none.pem", err)
 
 
 if __name__ == "__main__":
