@@ -38,6 +38,7 @@
 #include <bide/socket.h>
 #include <bide/stream.h>
 #include <bide/task.h>
+#include <bide/terminal.h>
 #include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>
