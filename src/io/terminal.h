@@ -41,6 +41,7 @@ struct bide_terminal {
     unsigned leave;          /* BIDE__TTY_LEAVE_… */
     struct bide__line sizes; /* tasks that wait for another size */
 
+    unsigned n_printers; /* tasks that print: who comes new lets those before go first */
     bool reading;
     bool active;
     bool stale; /* the row on the screen is not what it should be */

@@ -305,11 +305,13 @@ static int compose_print(bide_terminal *terminal, const char *text, size_t size,
 }
 
 /* Composed anew whenever there may be room: the row is as it is then. */
-static int print(bide_terminal *terminal, const char *text, size_t size, bool styled)
+static int print_when_room(bide_terminal *terminal, const char *text, size_t size, bool styled)
 {
+    bool behind_others = terminal->n_printers > 1;
     for (;;) {
         struct bide__line_view before = terminal->view;
-        int rc = compose_print(terminal, text, size, styled);
+        int rc = behind_others ? -EAGAIN : compose_print(terminal, text, size, styled);
+        behind_others = false;
         if (rc == 0)
             rc = put(terminal);
         if (rc == 0)
@@ -324,6 +326,14 @@ static int print(bide_terminal *terminal, const char *text, size_t size, bool st
         if (rc < 0)
             return rc;
     }
+}
+
+static int print(bide_terminal *terminal, const char *text, size_t size, bool styled)
+{
+    terminal->n_printers++;
+    int rc = print_when_room(terminal, text, size, styled);
+    terminal->n_printers--;
+    return rc;
 }
 
 static int print_checked(bide_terminal *terminal, const char *text, size_t size, bool styled)
