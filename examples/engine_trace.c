@@ -263,7 +263,7 @@ bide_async(amain)
 {
     bide_server *server;
     bide_stream *stream;
-    char *line;
+    char *line = NULL;
     printf("on engine %s\n", bide_loop_engine(bide_loop_current()));
     int rc = bide_serve("127.0.0.1", 0, answer, NULL, NULL, &server);
     if (rc < 0)
@@ -271,16 +271,15 @@ bide_async(amain)
     rc = bide_connect("127.0.0.1", bide_server_port(server), NULL, &stream);
     if (rc == 0) {
         rc = bide_write(stream, "ho hum\n", 7);
-        if (rc == 0)
-            rc = bide_read_line(stream, &line);
-        if (rc > 0)
+        int n = rc < 0 ? rc : bide_read_line(stream, &line);
+        if (n > 0)
             printf("answer: %s\n", line);
         bide_close(stream);
     }
     bide_server_close(server);
     bide_server_wait_closed(server);
     bide_server_free(server);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 int main(void)

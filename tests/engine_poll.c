@@ -154,7 +154,7 @@ static int check(int fd, enum bide_adopt wanted)
     int listens;
     socklen_t length = sizeof listens;
     int type = type_of(fd);
-    if (type < 0 || wanted == BIDE_ADOPT_ANY)
+    if (type < 0 || wanted == BIDE_ADOPT_ANY || wanted == BIDE_ADOPT_SOCKET)
         return type;
     if (wanted == BIDE_ADOPT_INPUT || wanted == BIDE_ADOPT_OUTPUT)
         return -EINVAL;

@@ -109,7 +109,7 @@ int bide_engine_add(const struct bide_engine_kind *kind, const char **ret_why)
     if (size == 0 || size % sizeof(void (*)(void)) != 0)
         return refuse(-EINVAL, "ops_size is not the size of a table of functions", ret_why);
     struct kind added = {.open = kind->open};
-    strcpy(added.name, kind->name);
+    memcpy(added.name, kind->name, strlen(kind->name) + 1);
     memcpy(&added.ops, kind->ops, size < sizeof added.ops ? size : sizeof added.ops);
     const char *lack = bide__ops_lack(&added.ops);
     if (lack)

@@ -9,6 +9,7 @@
 
 /* What does nothing but refuse has parameters for its type only. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
+/* NOLINTBEGIN(misc-unused-parameters) */
 
 static void no_forget(struct bide_engine *engine)
 {
@@ -295,3 +296,4 @@ void bide__ops_fill(struct bide_engine_ops *ops)
     FILL(job_submit, no_job_submit);
     FILL(job_abandon, no_job_abandon);
 }
+/* NOLINTEND(misc-unused-parameters) */

@@ -36,7 +36,7 @@ void bide__signals_init(struct bide__signals *signals, struct bide_engine *engin
  */
 int bide__signals_add(struct bide__signals *signals, int signo, bide_signal_arrived *arrived,
                       void *data, struct bide_signal **ret_signal);
-void bide__signals_remove(struct bide_signal *signal);
+void bide__signals_remove(struct bide_signal *base);
 
 /* Whether dispatch() may have something to do; exact once the wake that came with it was consumed.
  */

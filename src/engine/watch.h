@@ -52,8 +52,8 @@ int bide__watch_set_add(struct bide__watch_set *set, int fd, unsigned events,
                         bide_watch_ready *ready, void *data, struct bide_watch **ret_watch);
 
 /* As watch_set() and watch_close() of the engine. */
-int bide__watch_change(struct bide_watch *watch, unsigned events);
-void bide__watch_remove(struct bide_watch *watch);
+int bide__watch_change(struct bide_watch *base, unsigned events);
+void bide__watch_remove(struct bide_watch *base);
 
 /*
  * Calls ready() of watches that are ready, each at most once; returns how many, or a negative

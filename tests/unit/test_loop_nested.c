@@ -44,7 +44,8 @@ static bool wait_outside(bide_loop *loop)
     struct pollfd entry = {.fd = bide_loop_fd(loop, &seconds), .events = POLLIN};
     CHECK(entry.fd >= 0);
     CHECK(seconds >= 0);
-    int n = poll(&entry, 1, isinf(seconds) ? LONG_MS * test_slowness() : (int)ceil(seconds * 1e3));
+    int n = poll(&entry, 1,
+                 isinf(seconds) ? LONG_MS * test_slowness() : (int)(seconds * 1e3) + (seconds > 0));
     CHECK(n >= 0 || errno == EINTR);
     CHECK(n != 0 || !isinf(seconds));
     return n > 0;
