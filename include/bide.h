@@ -42,6 +42,7 @@
 #include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>
+#include <bide/unix.h>
 #include <bide/url.h>
 #include <bide/watch.h>
 

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -106,7 +107,10 @@ int __wrap_asprintf(char **text, const char *format, ...)
 WRAP_SYSTEM(int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP_SYSTEM(int, bind, (int fd, const struct sockaddr *address, socklen_t length),
             (fd, address, length))
+WRAP_SYSTEM(int, lstat64, (const char *path, struct stat64 *status), (path, status))
+WRAP_SYSTEM(int, unlink, (const char *path), (path))
 WRAP_SYSTEM(int, listen, (int fd, int backlog), (fd, backlog))
+WRAP_SYSTEM(int, chmod, (const char *path, mode_t mode), (path, mode))
 WRAP_SYSTEM(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
             (fd, address, length))
 WRAP_SYSTEM(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),

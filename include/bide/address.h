@@ -1,4 +1,4 @@
-/* Internet addresses, and the names that lead to them. */
+/* Addresses of sockets, and the names that lead to them. */
 #ifndef BIDE_ADDRESS_H
 #define BIDE_ADDRESS_H
 
@@ -21,7 +21,7 @@ struct bide_address {
 
 /* Room for the text of any address, its port and the terminator. */
 enum {
-    BIDE_ADDRESS_TEXT_SIZE = 80, /* bytes */
+    BIDE_ADDRESS_TEXT_SIZE = 112, /* bytes */
 };
 
 /*
@@ -39,7 +39,18 @@ BIDE_EXPORT int bide_resolve(const char *host, unsigned port, enum bide_family f
                              struct bide_address *ret_addresses, size_t size);
 
 /*
- * Writes an address for people: 127.0.0.1:8000, [::1]:8000.
+ * Makes the address of a Unix socket.
+ *
+ * path: copied; 1 to 107 bytes. A path in the file system; or "@name", a name of Linux's abstract
+ * kind, which has no file and goes with its last socket ("./@name" is the file of that name).
+ * Returns 0; -ENAMETOOLONG; -EINVAL for "", "@" and NULL. Suspends: no. Cancel: not affected.
+ * Thread: any.
+ */
+BIDE_EXPORT int bide_address_unix(const char *path, struct bide_address *ret_address);
+
+/*
+ * Writes an address for people: 127.0.0.1:8000, [::1]:8000, /run/name, @name; "unix" for a Unix
+ * socket without a name. Control characters in a name become "?".
  *
  * buffer: size bytes, always terminated if size > 0; BIDE_ADDRESS_TEXT_SIZE is enough.
  * Returns the whole text's length, as snprintf().

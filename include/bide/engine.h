@@ -130,6 +130,12 @@ enum bide_direction {
     BIDE_OUTPUT, /* writing */
 };
 
+/* Which file a local socket is bound to; zero if it has none. */
+struct bide_local_file {
+    uint64_t device;
+    uint64_t inode;
+};
+
 /* How an engine is made; zeroed fields mean defaults. */
 struct bide_engine_opts {
     unsigned user_threads_max; /* 0: min(32, processors + 4) */
@@ -230,6 +236,16 @@ struct bide_engine_ops {
      * dropped. */
     void (*sock_close)(struct bide_sock *sock);
     int (*sock_bind)(struct bide_sock *sock, const struct sockaddr *address, socklen_t length);
+    /*
+     * As sock_bind() to a name of AF_UNIX (a path with its NUL, or an abstract one). A path gets
+     * the permissions `mode` (0: as the umask says), and takes the place of a socket's file that
+     * nobody listens on. -EADDRINUSE: somebody does, or it is another kind of file. ret_file: set.
+     */
+    int (*local_bind)(struct bide_sock *sock, const struct sockaddr *address, socklen_t length,
+                      unsigned mode, struct bide_local_file *ret_file);
+    /* Removes the file if it is still the one that local_bind() made. */
+    void (*local_unbind)(struct bide_sock *sock, const struct sockaddr *address,
+                         const struct bide_local_file *file);
     int (*sock_listen)(struct bide_sock *sock, int backlog);
     /* Of what is no socket only the end of writing, where nothing can be read: closes it, and
      * nothing may be pending. Otherwise -ENOTSOCK. */

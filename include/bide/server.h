@@ -26,6 +26,8 @@ struct bide_server_opts {
     bool reuse_port;        /* other loops and processes may listen on the same port */
     size_t stack_size;      /* of the connections' tasks; 0: the loop's */
     struct bide_stream_opts stream;
+    unsigned
+        file_mode; /* permissions of a Unix socket's file, at most 0777; 0: as the umask says */
 };
 
 /*

@@ -11,6 +11,7 @@
 
 #include "base/watched.h"
 #include "engine/file.h"
+#include "engine/local.h"
 #include "engine/process.h"
 #include "engine/share.h"
 
@@ -258,6 +259,8 @@ static const struct bide_engine_ops epoll_ops = {
     .sock_share = bide__sock_share,
     .sock_close = bide__epoll_sock_close,
     .sock_bind = bide__socket_bind,
+    .local_bind = bide__local_bind,
+    .local_unbind = bide__local_unbind,
     .sock_listen = bide__socket_listen,
     .sock_shutdown = bide__epoll_sock_shutdown,
     .sock_setopt = bide__epoll_sock_setopt,

@@ -2,6 +2,7 @@
 #include "engine/missing.h"
 
 #include "engine/file.h"
+#include "engine/local.h"
 #include "engine/pool.h"
 #include "engine/process.h"
 #include "engine/share.h"
@@ -245,6 +246,8 @@ static void fill_socks(struct bide_engine_ops *ops)
     FILL(sock_adopt, no_sock_adopt);
     FILL(sock_close, pass_sock_close);
     FILL(sock_bind, bide__socket_bind);
+    FILL(local_bind, bide__local_bind);
+    FILL(local_unbind, bide__local_unbind);
     FILL(sock_listen, bide__socket_listen);
     FILL(sock_shutdown, bide__socket_shutdown);
     FILL(sock_setopt, bide__socket_setopt);

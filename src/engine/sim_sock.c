@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EPHEMERAL_FIRST = 32768, EPHEMERAL_COUNT = 28232, BUFFER_BYTES = 64 * 1024 };
 enum { SNDBUF_MIN = 4608, RCVBUF_MIN = 2304, BUFFER_BYTES_MAX = 425984 };
@@ -240,6 +241,23 @@ int bide__sim_bind_any(struct bide__sim_sock *sock)
     return bide__sim_bind(&sock->base, (struct sockaddr *)&any, sizeof any);
 }
 
+/* A name is free when its socket is closed: no files are left. */
+int bide__sim_local_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length,
+                         unsigned mode, struct bide_local_file *ret_file)
+{
+    (void)mode;
+    *ret_file = (struct bide_local_file){0};
+    return bide__sim_bind(base, address, length);
+}
+
+void bide__sim_local_unbind(struct bide_sock *base, const struct sockaddr *address,
+                            const struct bide_local_file *file)
+{
+    (void)base;
+    (void)address;
+    (void)file;
+}
+
 int bide__sim_listen(struct bide_sock *base, int backlog)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
@@ -385,6 +403,20 @@ static int read_only_option(struct bide__sim_sock *sock, int name, int stored)
     }
 }
 
+/* Both ends are this process's. */
+static int peer_credentials(const struct bide__sim_sock *sock, void *value, socklen_t *length)
+{
+    struct ucred credentials = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
+    if (sock->family != AF_UNIX)
+        return -ENOPROTOOPT;
+    if (!sock->conn)
+        credentials = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
+    if (*length > sizeof credentials)
+        *length = sizeof credentials;
+    memcpy(value, &credentials, *length);
+    return 0;
+}
+
 int bide__sim_getopt(struct bide_sock *base, int level, int name, void *value, socklen_t *length)
 {
     struct bide__sim_sock *sock = bide__sim_sock_of(base);
@@ -395,6 +427,8 @@ int bide__sim_getopt(struct bide_sock *base, int level, int name, void *value, s
         memcpy(value, &sock->linger, *length);
         return 0;
     }
+    if (level == SOL_SOCKET && name == SO_PEERCRED)
+        return peer_credentials(sock, value, length);
     unsigned at = find_option(sock, level, name);
     if (at == N_OPTIONS)
         return -ENOPROTOOPT;

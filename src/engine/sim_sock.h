@@ -165,6 +165,10 @@ bool bide__sim_is_wildcard(const struct bide__sim_name *name);
 bool bide__sim_name_covers(const struct bide__sim_sock *sock, const struct bide__sim_name *target);
 uint16_t bide__sim_free_port(struct bide__sim *sim);
 int bide__sim_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length);
+int bide__sim_local_bind(struct bide_sock *base, const struct sockaddr *address, socklen_t length,
+                         unsigned mode, struct bide_local_file *ret_file);
+void bide__sim_local_unbind(struct bide_sock *base, const struct sockaddr *address,
+                            const struct bide_local_file *file);
 /* Gives an Internet socket that has no name any port of every interface. */
 int bide__sim_bind_any(struct bide__sim_sock *sock);
 int bide__sim_listen(struct bide_sock *base, int backlog);

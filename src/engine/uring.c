@@ -6,6 +6,7 @@
  * liburing 2.3 waits a second time for the whole span if it submitted something and nothing came.
  */
 #include "engine/uring.h"
+#include "engine/local.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -609,6 +610,8 @@ static const struct bide_engine_ops uring_ops = {
     .sock_share = bide__sock_share,
     .sock_close = bide__uring_sock_close,
     .sock_bind = bide__socket_bind,
+    .local_bind = bide__local_bind,
+    .local_unbind = bide__local_unbind,
     .sock_listen = bide__socket_listen,
     .sock_shutdown = bide__uring_sock_shutdown,
     .sock_setopt = bide__socket_setopt,

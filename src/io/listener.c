@@ -112,59 +112,77 @@ static void listener_retry(struct bide__timer *timer)
     listener_queue(bide__container(timer, struct bide__listener, retry));
 }
 
+/* Nobody finds it any more, where it is found by a file. */
+static void listener_unbind(struct bide__listener *listener, struct bide_sock *sock)
+{
+    if (listener->file.inode != 0)
+        sock->engine->ops->local_unbind(sock, (const void *)listener->address.bytes,
+                                        &listener->file);
+    listener->file = (struct bide_local_file){0};
+}
+
 static void listener_close(struct bide__listener *listener)
 {
+    if (listener->sock)
+        listener_unbind(listener, listener->sock);
     if (listener->op.state != BIDE_OP_IDLE)
         listener->sock->engine->ops->cancel(&listener->op);
     listener_settle(listener);
 }
 
-static int listen_at(struct bide__listeners *set, const struct bide_address *address,
-                     struct bide_sock **ret_sock)
+static int bind_at(struct bide__listener *listener, struct bide_sock *sock)
 {
-    const struct bide_engine_ops *ops = set->loop->engine->ops;
-    const struct sockaddr *bytes = (const void *)address->bytes;
+    const struct bide__listeners *set = listener->set;
+    const struct bide_engine_ops *ops = sock->engine->ops;
+    const struct sockaddr *bytes = (const void *)listener->address.bytes;
     const int on = 1;
-    struct bide_sock *sock;
-    int rc = ops->sock_open(set->loop->engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
-    if (rc < 0)
-        return rc;
-    ops = sock->engine->ops;
-    rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bytes->sa_family == AF_UNIX)
+        return ops->local_bind(sock, bytes, listener->address.length, set->file_mode,
+                               &listener->file);
+    int rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (rc == 0 && set->reuse_port)
         rc = ops->sock_setopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (rc == 0 && bytes->sa_family == AF_INET6)
         rc = ops->sock_setopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    return rc < 0 ? rc : ops->sock_bind(sock, bytes, listener->address.length);
+}
+
+/* Listens, and learns the name that it has. */
+static int listen_on(struct bide__listener *listener, struct bide_sock *sock)
+{
+    const struct bide_engine_ops *ops = sock->engine->ops;
+    struct bide_address named = {.length = sizeof named.bytes};
+    int rc = bind_at(listener, sock);
     if (rc == 0)
-        rc = ops->sock_bind(sock, bytes, address->length);
+        rc = ops->sock_listen(sock, listener->set->backlog);
     if (rc == 0)
-        rc = ops->sock_listen(sock, set->backlog);
+        rc = ops->sock_name(sock, false, (void *)named.bytes, &named.length);
     if (rc == 0)
-        *ret_sock = sock;
+        listener->address = named;
     else
-        ops->sock_close(sock);
+        listener_unbind(listener, sock);
     return rc;
 }
 
 static int listener_add(struct bide__listeners *set, const struct bide_address *address)
 {
+    struct bide_engine *engine = set->loop->engine;
+    const struct sockaddr *bytes = (const void *)address->bytes;
     struct bide__listener *listener = &set->each[set->n];
-    struct bide_sock *sock = NULL;
-    int rc = listen_at(set, address, &sock);
-    if (rc == 0) {
-        listener->address.length = sizeof listener->address.bytes;
-        const struct bide_engine_ops *ops = sock->engine->ops;
-        rc = ops->sock_name(sock, false, (void *)listener->address.bytes,
-                            &listener->address.length);
-        if (rc < 0)
-            ops->sock_close(sock);
-    }
+    struct bide_sock *sock;
+    int rc = engine->ops->sock_open(engine, bytes->sa_family, SOCK_STREAM, 0, &sock);
     if (rc < 0)
         return rc;
+    listener->set = set;
+    listener->address = *address;
+    rc = listen_on(listener, sock);
+    if (rc < 0) {
+        sock->engine->ops->sock_close(sock);
+        return rc;
+    }
     listener->op.done = listener_woken;
     listener->ready.run = listener_run;
     bide__timer_init(&listener->retry, listener_retry);
-    listener->set = set;
     listener->sock = sock;
     set->n++;
     set->n_open++;
@@ -176,6 +194,7 @@ static void listeners_undo(struct bide__listeners *set)
 {
     for (; set->n > 0; set->n--) {
         struct bide_sock *sock = set->each[set->n - 1].sock;
+        listener_unbind(&set->each[set->n - 1], sock);
         sock->engine->ops->sock_close(sock);
         set->each[set->n - 1] = (struct bide__listener){0};
     }
@@ -225,7 +244,8 @@ int bide__listeners_open(struct bide__listeners *set, struct bide_address *addre
                          unsigned port)
 {
     int rc = listeners_add(set, addresses, n, port);
-    for (int i = 0; rc == -EADDRINUSE && port == 0 && i < PORT_TRIES; i++) {
+    /* The first one's free port may be in use at another address. */
+    for (int i = 0; rc == -EADDRINUSE && port == 0 && n > 1 && i < PORT_TRIES; i++) {
         set_port(&addresses[0], 0);
         rc = listeners_add(set, addresses, n, port);
     }

@@ -7,6 +7,7 @@
  * report.
  *  - Each listener counts as an owner of the set, from its opening until its socket is closed and
  * it is queued no more; then released() is called.
+ *  - A local socket's file is there exactly while the set is open, unless somebody else removed it.
  */
 #ifndef BIDE_IO_LISTENER_H
 #define BIDE_IO_LISTENER_H
@@ -23,6 +24,7 @@ struct bide__listener {
     struct bide__listeners *set;
     struct bide_sock *sock;
     struct bide_address address;
+    struct bide_local_file file; /* of a local socket, to be removed */
     bool queued;
     bool serving; /* inside of accepted(), perhaps */
     bool starved; /* lacks descriptors or memory, and that was reported */
@@ -45,6 +47,7 @@ struct bide__listeners {
     size_t n_connections;   /* the server's to count */
     size_t connections_max; /* 0: no limit */
     int backlog;
+    unsigned file_mode; /* of local sockets */
     bool reuse_port;
     bool is_closed;
     size_t n_open; /* sockets */

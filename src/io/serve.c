@@ -79,22 +79,12 @@ static void abandon(struct bide__connection *connection)
 static const struct bide__server_kind tasks_serve = {
     .begin = begin, .cancel = cancel, .abandon = abandon};
 
-int bide__serve(const char *host, unsigned port, bide_handler *handler, void *data, bide_drop *drop,
-                const struct bide_server_opts *opts, bide_server **ret_server)
+int bide__serve_at(bide_loop *loop, struct bide_address *addresses, int n, unsigned port,
+                   bide_handler *handler, void *data, bide_drop *drop,
+                   const struct bide_server_opts *opts, bide_server **ret_server)
 {
-    struct bide__coro *coro;
-    struct bide_address addresses[BIDE__ADDRESSES_MAX];
-    struct bide_server_opts all;
-    if (!handler || !ret_server || bide__server_opts(opts, &all) < 0)
-        return -EINVAL;
-    int rc = bide__suspend(&coro);
-    if (rc < 0)
-        return rc;
-    int n = bide__resolve(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
-    if (n < 0)
-        return n;
     bide_server *server;
-    rc = bide__server_new(coro->loop, &tasks_serve, &all, addresses, n, port, &server);
+    int rc = bide__server_new(loop, &tasks_serve, opts, addresses, n, port, &server);
     if (rc < 0)
         return rc;
     server->handler = handler;
@@ -102,6 +92,23 @@ int bide__serve(const char *host, unsigned port, bide_handler *handler, void *da
     server->drop = drop;
     *ret_server = server;
     return 0;
+}
+
+int bide__serve(const char *host, unsigned port, bide_handler *handler, void *data, bide_drop *drop,
+                const struct bide_server_opts *opts, bide_server **ret_server)
+{
+    struct bide__coro *coro;
+    struct bide_address addresses[BIDE__ADDRESSES_MAX];
+    struct bide_server_opts all;
+    if (!handler || !ret_server || bide__server_opts(opts, &all) < 0 || all.file_mode != 0)
+        return -EINVAL;
+    int rc = bide__suspend(&coro);
+    if (rc < 0)
+        return rc;
+    int n = bide__resolve(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
+    if (n < 0)
+        return n;
+    return bide__serve_at(coro->loop, addresses, n, port, handler, data, drop, &all, ret_server);
 }
 
 int bide_serve(const char *host, unsigned port, bide_handler *handler, void *data,

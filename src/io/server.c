@@ -156,7 +156,8 @@ static void server_drop(struct bide__resource *resource)
 int bide__server_opts(const struct bide_server_opts *opts, struct bide_server_opts *ret_opts)
 {
     struct bide_server_opts all = opts ? *opts : (struct bide_server_opts){0};
-    if (all.backlog < 0 || (all.stack_size > 0 && all.stack_size < BIDE__STACK_SIZE_MIN) ||
+    if (all.backlog < 0 || all.file_mode > 0777 ||
+        (all.stack_size > 0 && all.stack_size < BIDE__STACK_SIZE_MIN) ||
         all.stack_size > BIDE__STACK_SIZE_MAX)
         return -EINVAL;
     if (all.backlog == 0)
@@ -177,6 +178,7 @@ int bide__server_new(bide_loop *loop, const struct bide__server_kind *kind,
     set->loop = bide__loop_ref(loop);
     set->connections_max = opts->connections_max;
     set->backlog = opts->backlog;
+    set->file_mode = opts->file_mode;
     set->reuse_port = opts->reuse_port;
     server->kind = kind;
     server->opts = *opts;

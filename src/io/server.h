@@ -69,5 +69,10 @@ void bide__connection_leave(struct bide__connection *connection);
 BIDE_EXPORT int bide__serve(const char *host, unsigned port, bide_handler *handler, void *data,
                             bide_drop *drop, const struct bide_server_opts *opts,
                             bide_server **ret_server);
+/* The same on addresses that are known. opts: without zeroes. With port 0, all get the port that
+ * the first one was given. */
+int bide__serve_at(bide_loop *loop, struct bide_address *addresses, int n, unsigned port,
+                   bide_handler *handler, void *data, bide_drop *drop,
+                   const struct bide_server_opts *opts, bide_server **ret_server);
 
 #endif
