@@ -99,6 +99,15 @@ int bide_socket_open(int family, int type, int protocol, bide_socket **ret_socke
     return 0;
 }
 
+static int learn_type(bide_socket *socket)
+{
+    socklen_t length = sizeof socket->type;
+    if (socket->type != 0)
+        return 0;
+    return bide__socket_ops(socket)->sock_getopt(socket->sock, SOL_SOCKET, SO_TYPE, &socket->type,
+                                                 &length);
+}
+
 int bide_socket_adopt(int fd, bide_socket **ret_socket)
 {
     struct bide_sock *sock;
@@ -113,8 +122,7 @@ int bide_socket_adopt(int fd, bide_socket **ret_socket)
         return rc;
     }
     bide__socket_take(socket, sock);
-    socklen_t length = sizeof socket->type; /* it is a socket: this does not fail */
-    bide__socket_ops(socket)->sock_getopt(sock, SOL_SOCKET, SO_TYPE, &socket->type, &length);
+    (void)learn_type(socket); /* it is asked again when it has to be known */
     *ret_socket = socket;
     return 0;
 }
@@ -167,9 +175,13 @@ int bide_socket_to_stream(bide_socket *socket, const struct bide_stream_opts *op
                           bide_stream **ret_stream)
 {
     struct bide_address peer;
-    if (!socket || !ret_stream || socket->type != SOCK_STREAM)
+    if (!socket || !ret_stream)
         return -EINVAL;
     int rc = bide__socket_refused(socket);
+    if (rc == 0)
+        rc = learn_type(socket);
+    if (rc == 0 && socket->type != SOCK_STREAM)
+        rc = -EINVAL;
     if (rc == 0 && socket->inside > 0)
         rc = -EBUSY;
     if (rc == 0)

@@ -30,7 +30,7 @@ struct bide_socket {
     struct bide_sock *sock; /* NULL once closed */
     unsigned refs;
     unsigned inside;
-    int type;     /* SOCK_STREAM, ... */
+    int type;     /* SOCK_STREAM, ...; 0: not known yet */
     int error;    /* why every new call fails: closed */
     bool torn;    /* what the peer sees is not what anybody knows */
     bool starved; /* there was no descriptor for a connection */
