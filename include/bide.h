@@ -39,6 +39,7 @@
 #include <bide/stream.h>
 #include <bide/task.h>
 #include <bide/terminal.h>
+#include <bide/thread.h>
 #include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>

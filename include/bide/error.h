@@ -47,6 +47,17 @@ BIDE_EXPORT const char *bide_strerror(int error);
  */
 BIDE_EXPORT const char *bide_error_detail(void);
 
+/*
+ * Leaves words about an error, as the library's calls do: for who joins this task, or waits for
+ * this job in a thread.
+ *
+ *     return bide_fail(-EINVAL, "%s: not a number", text);
+ *
+ * error: negative; others leave nothing. format: as of printf(3). Returns `error`.
+ * Suspends: no. Cancel: not affected. Thread: any.
+ */
+BIDE_EXPORT int bide_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 BIDE_END_DECLARATIONS
 
 #endif

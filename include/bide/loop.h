@@ -35,8 +35,9 @@ struct bide_loop_opts {
     size_t stack_size;      /* bytes per task, guard page included; 0: 65,536 */
     double cleanup_seconds; /* how long closing waits for cancelled tasks and jobs before it reports
                                them; 0: 10 */
-    uint64_t seed;          /* what the engine "sim" decides by, so that one seed is one run; 0: the
-                               environment's BIDE_SEED, or a fixed one */
+    unsigned threads_max; /* for blocking work, see bide/thread.h; 0: processors + 4, at most 32 */
+    uint64_t seed;        /* what the engine "sim" decides by, so that one seed is one run; 0: the
+                             environment's BIDE_SEED, or a fixed one */
 };
 
 /*

@@ -299,14 +299,16 @@ void bide_context_free(bide_context *context)
 
 struct bide__values *bide__context_enter(struct bide__values *values)
 {
-    struct bide__values *outside = bide__loop_running->values;
-    bide__loop_running->values = bide__values_ref(values);
+    struct bide__values **slot = current_slot();
+    struct bide__values *outside = *slot;
+    *slot = bide__values_ref(values);
     return outside;
 }
 
 void bide__context_leave(struct bide__values *outside)
 {
-    struct bide__values *inside = bide__loop_running->values;
-    bide__loop_running->values = outside;
+    struct bide__values **slot = current_slot();
+    struct bide__values *inside = *slot;
+    *slot = outside;
     bide__values_unref(inside);
 }

@@ -35,7 +35,8 @@ static inline struct bide__values *bide__context_inherit(void)
     return bide__context_share();
 }
 
-/* Before a callback: gives it `values` as its own. Returns what bide__context_leave() restores. */
+/* Before a callback, or a job on a thread of its own: gives it `values` as its own. Returns what
+ * bide__context_leave() restores. */
 struct bide__values *bide__context_enter(struct bide__values *values);
 /* After it: what it set is gone. */
 void bide__context_leave(struct bide__values *outside);

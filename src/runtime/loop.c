@@ -64,7 +64,8 @@ void bide__loop_unref(bide_loop *loop)
 
 static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
 {
-    struct bide_engine_opts engine_opts = {.seed = opts->seed};
+    struct bide_engine_opts engine_opts = {.seed = opts->seed,
+                                           .user_threads_max = opts->threads_max};
     int rc = bide__engine_open(opts->engine, &engine_opts, &loop->engine);
     if (rc < 0)
         return rc;

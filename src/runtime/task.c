@@ -262,6 +262,20 @@ void bide__detail_set(int error, const char *format, ...)
     bide__detail_take(error, words);
 }
 
+int bide_fail(int error, const char *format, ...)
+{
+    char *words = NULL;
+    va_list arguments;
+    if (error >= 0 || !format)
+        return error;
+    va_start(arguments, format);
+    if (vasprintf(&words, format, arguments) < 0)
+        words = NULL;
+    va_end(arguments);
+    bide__detail_take(error, words);
+    return error;
+}
+
 const char *bide__detail_of(int error)
 {
     const struct bide__coro *coro = bide__coro_current();
