@@ -79,6 +79,8 @@ struct bide__file_work *bide__file_work_new(struct bide__coro *coro, enum bide_f
 void bide__file_work_free(struct bide__file_work *work);
 /* Starts it and waits: 0, and its result is in call.result; or an error, and the work was taken. */
 int bide__file_work_do(struct bide__file_work *work, enum bide__file_wait wait);
+/* Makes one that has ended ready for another go. */
+void bide__file_work_again(struct bide__file_work *work);
 /* Does what has no results but a number, and frees it. `work` may be NULL: -ENOMEM. */
 int64_t bide__file_work_number(struct bide__file_work *work, enum bide__file_wait wait);
 

@@ -204,42 +204,65 @@ ssize_t bide_file_read_at(bide_file *file, void *buffer, size_t size, int64_t of
 
 /* Writing */
 
+/* -EAGAIN: it would have to wait. */
+static ssize_t write_quickly(bide_file *file, const char *data, size_t size, int64_t offset)
+{
+    if (file->no_try_write)
+        return -EAGAIN;
+    struct bide_file_call call = {.kind = BIDE_CALL_WRITE,
+                                  .fd = file->fd->fd,
+                                  .offset = offset,
+                                  .buffer = (void *)(uintptr_t)data,
+                                  .size = size,
+                                  .result = BIDE_PENDING};
+    int rc = file->fd->ops->file_try(file->fd->engine, &call);
+    file->no_try_write = rc == -EOPNOTSUPP;
+    return rc == 0 ? (ssize_t)call.result : -EAGAIN;
+}
+
+/* `work`: the last piece's, whose memory serves again; NULL, and taken on failure. */
+static ssize_t write_slowly(struct bide__coro *coro, bide_file *file, const char *data, size_t size,
+                            int64_t offset, struct bide__file_work **work)
+{
+    if (*work)
+        bide__file_work_again(*work);
+    else
+        *work = bide__file_work_new(coro, BIDE_CALL_WRITE, file->fd, size);
+    if (!*work)
+        return -ENOMEM;
+    memcpy((*work)->bytes, data, size);
+    (*work)->call.size = size;
+    (*work)->call.offset = offset;
+    int rc = bide__file_work_do(*work, BIDE__FILE_RECALL);
+    if (rc < 0) {
+        *work = NULL;
+        return rc;
+    }
+    return (ssize_t)(*work)->call.result;
+}
+
+/* The first piece that has to wait is the largest. */
 static ssize_t write_piece(struct bide__coro *coro, bide_file *file, const char *data, size_t size,
-                           int64_t offset)
+                           int64_t offset, struct bide__file_work **work)
 {
     if (size > BIDE__FILE_PIECE)
         size = BIDE__FILE_PIECE;
     if (!file->fd)
         return -EBADF;
-    if (!file->no_try_write) {
-        struct bide_file_call call = {.kind = BIDE_CALL_WRITE,
-                                      .fd = file->fd->fd,
-                                      .offset = offset,
-                                      .buffer = (void *)(uintptr_t)data,
-                                      .size = size,
-                                      .result = BIDE_PENDING};
-        int rc = file->fd->ops->file_try(file->fd->engine, &call);
-        if (rc == 0)
-            return (ssize_t)call.result;
-        file->no_try_write = rc == -EOPNOTSUPP;
-    }
-    struct bide__file_work *work = bide__file_work_new(coro, BIDE_CALL_WRITE, file->fd, size);
-    if (work) {
-        memcpy(work->bytes, data, size);
-        work->call.offset = offset;
-    }
-    return (ssize_t)bide__file_work_number(work, BIDE__FILE_RECALL);
+    ssize_t n = write_quickly(file, data, size, offset);
+    return n == -EAGAIN ? write_slowly(coro, file, data, size, offset, work) : n;
 }
 
 int bide__file_write_all(struct bide__coro *coro, bide_file *file, const char *data, size_t size,
                          int64_t offset, size_t *ret_written)
 {
+    struct bide__file_work *work = NULL;
     size_t n_done = 0;
     int rc = 0;
     file->is_light = false;
     while (n_done < size && rc == 0) {
         int64_t at = offset == BIDE_FILE_HERE ? offset : offset + (int64_t)n_done;
-        ssize_t n = write_piece(coro, file, data + n_done, size - n_done, at);
+        ssize_t n = write_piece(coro, file, data + n_done, size - n_done, at, &work);
         forget_ahead(file);
         if (n > 0)
             n_done += (size_t)n;
@@ -248,6 +271,8 @@ int bide__file_write_all(struct bide__coro *coro, bide_file *file, const char *d
         if (rc == 0 && n_done < size)
             rc = bide__suspend(&coro);
     }
+    if (work)
+        bide__file_work_free(work);
     *ret_written = n_done;
     return rc;
 }

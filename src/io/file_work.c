@@ -141,6 +141,12 @@ int bide__file_work_do(struct bide__file_work *work, enum bide__file_wait wait)
     return rc;
 }
 
+void bide__file_work_again(struct bide__file_work *work)
+{
+    work->has_ended = false;
+    work->call.result = BIDE_PENDING;
+}
+
 int64_t bide__file_work_number(struct bide__file_work *work, enum bide__file_wait wait)
 {
     if (!work)
