@@ -12,6 +12,8 @@
 #include <bide/combine.h>
 #include <bide/condition.h>
 #include <bide/context.h>
+#include <bide/datagram.h>
+#include <bide/descriptors.h>
 #include <bide/error.h>
 #include <bide/event.h>
 #include <bide/file.h>

@@ -77,6 +77,18 @@ void bide__stream_moved(struct bide__channel *channel);
  * bytes, also until our side has ended, if it is to. */
 int bide__stream_wait_room(bide_stream *stream, struct bide__coro *coro, size_t bytes);
 
+/* Parts of reading: the beginning of a call and its end, which returns what the call returns; what
+ * was read ahead; the wait until the kernel has something. */
+int bide__stream_read_begin(bide_stream *stream, struct bide__coro **ret_coro);
+int bide__stream_read_end(bide_stream *stream, int rc);
+size_t bide__stream_take_buffered(bide_stream *stream, void *buffer, size_t size);
+int bide__stream_wait_readable(bide_stream *stream, struct bide__coro *coro);
+
+/* Parts of writing: why nothing more may be written, 0 if it may; the turn. */
+int bide__stream_write_refused(const bide_stream *stream);
+int bide__stream_turn_take(bide_stream *stream, struct bide__coro *coro);
+void bide__stream_turn_give(bide_stream *stream);
+
 /*
  * Another socket in the place of the stream's, as start_tls does; see bide__channel_swap_begin().
  * -EBUSY also: a call is inside; -EPROTO: input is buffered that nobody has read. What came in

@@ -26,7 +26,7 @@ static int input_error(const bide_stream *stream)
     return stream->channel.write_error < 0 ? stream->channel.write_error : -BIDE_ETORN;
 }
 
-static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
+int bide__stream_read_begin(bide_stream *stream, struct bide__coro **ret_coro)
 {
     if (!stream)
         return -EINVAL;
@@ -43,7 +43,7 @@ static int read_begin(bide_stream *stream, struct bide__coro **ret_coro)
     return 0;
 }
 
-static int read_end(bide_stream *stream, int rc)
+int bide__stream_read_end(bide_stream *stream, int rc)
 {
     stream->reading = false;
     if (rc > 0) /* who goes on by bytes takes over from where the skipping stopped */
@@ -54,8 +54,7 @@ static int read_end(bide_stream *stream, int rc)
     return rc;
 }
 
-/* Waits until the kernel has something. */
-static int wait_readable(bide_stream *stream, struct bide__coro *coro)
+int bide__stream_wait_readable(bide_stream *stream, struct bide__coro *coro)
 {
     int rc = bide__cancel_check(coro);
     if (rc < 0)
@@ -78,7 +77,7 @@ static int receive(bide_stream *stream, struct bide__coro *coro, void *buffer, s
         ssize_t n = bide__channel_recv(&stream->channel, buffer, size);
         if (n != -EAGAIN)
             return (int)n;
-        int rc = wait_readable(stream, coro);
+        int rc = bide__stream_wait_readable(stream, coro);
         if (rc < 0)
             return rc;
     }
@@ -143,12 +142,22 @@ static void release_idle(bide_stream *stream)
     stream->in_capacity = 0;
 }
 
+size_t bide__stream_take_buffered(bide_stream *stream, void *buffer, size_t size)
+{
+    size_t n = bide__stream_buffered(stream);
+    n = n < size ? n : size;
+    n = n < INT_MAX ? n : INT_MAX;
+    if (n > 0)
+        memcpy(buffer, consume(stream, n), n);
+    return n;
+}
+
 int bide_read(bide_stream *stream, void *buffer, size_t size)
 {
     struct bide__coro *coro;
     if (!buffer || size == 0)
         return -EINVAL;
-    int rc = read_begin(stream, &coro);
+    int rc = bide__stream_read_begin(stream, &coro);
     if (rc < 0)
         return rc;
     size_t n = bide__stream_buffered(stream);
@@ -161,7 +170,7 @@ int bide_read(bide_stream *stream, void *buffer, size_t size)
         release_idle(stream);
         rc = receive(stream, coro, buffer, size);
     }
-    return read_end(stream, rc);
+    return bide__stream_read_end(stream, rc);
 }
 
 int bide_read_exactly(bide_stream *stream, void *buffer, size_t size)
@@ -169,7 +178,7 @@ int bide_read_exactly(bide_stream *stream, void *buffer, size_t size)
     struct bide__coro *coro;
     if (!buffer || size == 0 || size > INT_MAX)
         return -EINVAL;
-    int rc = read_begin(stream, &coro);
+    int rc = bide__stream_read_begin(stream, &coro);
     if (rc < 0)
         return rc;
     release_idle(stream);
@@ -180,10 +189,10 @@ int bide_read_exactly(bide_stream *stream, void *buffer, size_t size)
             bide__detail_set(rc, "%zu of %zu bytes", bide__stream_buffered(stream), size);
         }
         if (rc < 0)
-            return read_end(stream, rc);
+            return bide__stream_read_end(stream, rc);
     }
     memcpy(buffer, consume(stream, size), size);
-    return read_end(stream, (int)size);
+    return bide__stream_read_end(stream, (int)size);
 }
 
 /*
@@ -238,7 +247,7 @@ int bide_read_until_any(bide_stream *stream, const struct iovec *separators, siz
     for (size_t i = 0; i < n; i++)
         if (!separators[i].iov_base || separators[i].iov_len == 0)
             return -EINVAL;
-    int rc = read_begin(stream, &coro);
+    int rc = bide__stream_read_begin(stream, &coro);
     if (rc < 0)
         return rc;
     rc = fill_until(stream, coro, separators, n);
@@ -248,7 +257,7 @@ int bide_read_until_any(bide_stream *stream, const struct iovec *separators, siz
     }
     if (rc > 0)
         *ret_data = consume(stream, (size_t)rc);
-    return read_end(stream, rc);
+    return bide__stream_read_end(stream, rc);
 }
 
 int bide_read_until(bide_stream *stream, const void *separator, size_t size, char **ret_data)
@@ -306,8 +315,8 @@ int bide_read_line(bide_stream *stream, char **ret_line)
     struct bide__coro *coro;
     if (!ret_line)
         return -EINVAL;
-    int rc = read_begin(stream, &coro);
-    return rc < 0 ? rc : read_end(stream, read_line(stream, coro, ret_line));
+    int rc = bide__stream_read_begin(stream, &coro);
+    return rc < 0 ? rc : bide__stream_read_end(stream, read_line(stream, coro, ret_line));
 }
 
 bool bide_at_eof(const bide_stream *stream)

@@ -22,8 +22,7 @@ static int output_error(const bide_stream *stream)
     return channel->error < 0 ? channel->error : bide__channel_broken(channel);
 }
 
-/* Why nothing more may be written; 0 if it may. */
-static int write_refused(const bide_stream *stream)
+int bide__stream_write_refused(const bide_stream *stream)
 {
     const struct bide__channel *channel = &stream->channel;
     int rc = output_error(stream);
@@ -96,7 +95,7 @@ static bool turn_is_free(const bide_stream *stream)
     return !stream->writer && bide__list_empty(&stream->writers);
 }
 
-static int turn_take(bide_stream *stream, struct bide__coro *coro)
+int bide__stream_turn_take(bide_stream *stream, struct bide__coro *coro)
 {
     if (turn_is_free(stream)) {
         stream->writer = coro;
@@ -106,7 +105,7 @@ static int turn_take(bide_stream *stream, struct bide__coro *coro)
     return bide__park(coro, &turn_wait, stream);
 }
 
-static void turn_give(bide_stream *stream)
+void bide__stream_turn_give(bide_stream *stream)
 {
     struct bide__list *node = bide__list_pop(&stream->writers);
     stream->writer = node ? bide__container(node, struct bide__coro, waiter.node) : NULL;
@@ -189,13 +188,13 @@ static int write_turn(bide_stream *stream, struct bide__coro *coro, const struct
     struct bide__channel *channel = &stream->channel;
     size_t high = channel->opts.write_high_bytes;
     size_t room = size <= high ? high - size : 0;
-    int rc = write_refused(stream); /* else it would wait in the place of who closes */
+    int rc = bide__stream_write_refused(stream); /* else it would wait in the place of who closes */
     if (rc == 0 && bide__channel_pending(channel) > room) {
         size_t low = channel->opts.write_low_bytes;
         bide__channel_flush(channel);
         rc = bide__stream_wait_room(stream, coro, low < room ? low : room);
         if (rc == 0)
-            rc = write_refused(stream);
+            rc = bide__stream_write_refused(stream);
     }
     if (rc < 0)
         return rc;
@@ -228,17 +227,17 @@ int bide_writev(bide_stream *stream, const struct iovec *pieces, int n)
         return rc;
     rc = bide__suspend(&coro);
     if (rc == 0)
-        rc = write_refused(stream);
+        rc = bide__stream_write_refused(stream);
     if (rc < 0 || size == 0)
         return rc;
     rc = write_now(stream, pieces, n, size);
     if (rc != -EAGAIN)
         return rc;
     bide__stream_enter(stream);
-    rc = turn_take(stream, coro);
+    rc = bide__stream_turn_take(stream, coro);
     if (rc == 0) {
         rc = write_turn(stream, coro, pieces, n, size);
-        turn_give(stream);
+        bide__stream_turn_give(stream);
     }
     bide__stream_leave(stream);
     return rc;
@@ -254,7 +253,7 @@ int bide_offer(bide_stream *stream, const void *data, size_t size)
 {
     if (!stream || (!data && size > 0))
         return -EINVAL;
-    int rc = write_refused(stream);
+    int rc = bide__stream_write_refused(stream);
     if (rc < 0 || size == 0)
         return rc;
     struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
@@ -330,10 +329,10 @@ int bide_write_eof(bide_stream *stream)
     if (rc < 0)
         return rc;
     bide__stream_enter(stream);
-    rc = turn_take(stream, coro);
+    rc = bide__stream_turn_take(stream, coro);
     if (rc == 0) {
         rc = write_eof_turn(stream, coro);
-        turn_give(stream);
+        bide__stream_turn_give(stream);
     }
     bide__stream_leave(stream);
     return rc;
