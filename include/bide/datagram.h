@@ -54,9 +54,9 @@ BIDE_EXPORT int bide_datagram_open(const char *host, unsigned port,
 /*
  * Opens a Unix datagram endpoint.
  *
- * path: a file that is made, and that stays when the endpoint is closed; with "@" first, a name of
- * the abstract kind instead, without it; "": any such name that is free; NULL: no name, so that
- * nobody can answer. Otherwise as bide_datagram_open(); -ENAMETOOLONG; -EADDRINUSE also for a file
+ * path: as bide_address_unix(): of a file that is made, and stays when the endpoint is closed, or
+ * an abstract name; "": any abstract name that is free; NULL: no name, so that nobody can answer.
+ * Otherwise as bide_datagram_open(); -ENAMETOOLONG; -EADDRINUSE also for a file
  * that is left from before; with a peer, -ENOENT or -ECONNREFUSED: it is not there.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */

@@ -188,7 +188,7 @@ int bide_datagram_unix(const char *path, const struct bide_datagram_opts *opts,
     if (rc == 0)
         rc = bide__loop_open(loop);
     if (rc == 0 && path)
-        rc = bide_address_unix(path, &local);
+        rc = *path ? bide_address_unix(path, &local) : bide__address_unix_any(&local);
     return rc < 0 ? rc : endpoint_new(loop, path ? &local : NULL, AF_UNIX, &all, ret_endpoint);
 }
 

@@ -69,6 +69,7 @@ static void settle(transport_t *transport)
         return;
     transport->sock->engine->ops->sock_close(transport->sock);
     transport->sock = NULL;
+    bide__list_remove(&transport->resource.node); /* a loop that closes runs what is queued */
     queue(transport);
 }
 
@@ -316,7 +317,6 @@ static void run(struct bide__ready *ready)
     transport_t *transport = bide__container(ready, transport_t, ready);
     transport->queued = false;
     if (!transport->sock) {
-        bide__list_remove(&transport->resource.node);
         tell_end(transport);
         return;
     }

@@ -76,6 +76,15 @@ int bide__address_family(const struct bide_address *address)
     return family;
 }
 
+int bide__address_unix_any(struct bide_address *ret_address)
+{
+    const sa_family_t family = AF_UNIX;
+    memset(ret_address, 0, sizeof *ret_address);
+    memcpy(ret_address->bytes + offsetof(struct sockaddr, sa_family), &family, sizeof family);
+    ret_address->length = sizeof family;
+    return 0;
+}
+
 int bide__datagram_opts(const struct bide_datagram_opts *opts, struct bide_datagram_opts *ret_opts)
 {
     struct bide_datagram_opts all = opts ? *opts : (struct bide_datagram_opts){0};

@@ -38,6 +38,8 @@ int bide__datagram_sock(bide_loop *loop, const struct bide_address *local, int f
                         const struct bide_datagram_opts *opts, struct bide_sock **ret_sock);
 /* AF_… */
 int bide__address_family(const struct bide_address *address);
+/* Of a Unix socket that the kernel is to give any abstract name. 0. */
+int bide__address_unix_any(struct bide_address *ret_address);
 /* 0 or -ENOTCONN, -EINVAL. */
 int bide__sock_address(const struct bide_sock *sock, bool peer, struct bide_address *ret_address);
 
