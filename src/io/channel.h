@@ -213,6 +213,8 @@ struct bide__swap {
     /* It is wanted no more: closed or aborted by its owner, or the loop closes.
      * bide__channel_swap_end() is still due, but not from inside. */
     void (*unwanted)(struct bide__swap *swap);
+    /* Only if a begin returned BIDE_PENDING: it can be tried again. Runs no user code. */
+    void (*ready)(struct bide__swap *swap);
 };
 
 /*

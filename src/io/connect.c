@@ -66,27 +66,34 @@ static bool is_bindable(const struct bide_address *local)
     return family == AF_INET || family == AF_INET6;
 }
 
+int bide__connect_request(const char *host, unsigned port, const struct bide_connect_opts *opts,
+                          struct bide__connect_request *ret_request,
+                          struct bide_stream_opts *ret_opts)
+{
+    static const struct bide_connect_opts defaults;
+    if (!opts)
+        opts = &defaults;
+    if (!host || !*host || port == 0 || !bide__resolve_sensible(host, port, opts->family) ||
+        !(opts->resolve_seconds >= 0) || !(opts->attempt_seconds >= 0) ||
+        !is_bindable(opts->local) || bide__channel_opts(&opts->stream, ret_opts) < 0)
+        return -EINVAL;
+    *ret_request = (struct bide__connect_request){.host = host,
+                                                  .port = port,
+                                                  .family = opts->family,
+                                                  .local = opts->local,
+                                                  .resolve_seconds = opts->resolve_seconds,
+                                                  .attempt_seconds = opts->attempt_seconds};
+    return 0;
+}
+
 int bide_connect(const char *host, unsigned port, const struct bide_connect_opts *opts,
                  bide_stream **ret_stream)
 {
-    static const struct bide_connect_opts defaults;
     struct bide__coro *coro;
+    struct bide__connect_request request;
     struct bide_stream_opts all;
-    if (!opts)
-        opts = &defaults;
-    if (!host || !*host || port == 0 || !ret_stream ||
-        !bide__resolve_sensible(host, port, opts->family) || !(opts->resolve_seconds >= 0) ||
-        !(opts->attempt_seconds >= 0) || !is_bindable(opts->local) ||
-        bide__channel_opts(&opts->stream, &all) < 0)
+    if (!ret_stream || bide__connect_request(host, port, opts, &request, &all) < 0)
         return -EINVAL;
     int rc = bide__suspend(&coro);
-    if (rc < 0)
-        return rc;
-    struct bide__connect_request request = {.host = host,
-                                            .port = port,
-                                            .family = opts->family,
-                                            .local = opts->local,
-                                            .resolve_seconds = opts->resolve_seconds,
-                                            .attempt_seconds = opts->attempt_seconds};
-    return bide__connect(coro, &request, &all, ret_stream);
+    return rc < 0 ? rc : bide__connect(coro, &request, &all, ret_stream);
 }

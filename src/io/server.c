@@ -78,11 +78,29 @@ static void wake_waiters(bide_server *server)
         bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
 }
 
-void bide__connection_enter(bide_server *server, struct bide__connection *connection)
+void bide__server_hold(bide_server *server)
 {
-    connection->server = server;
     server->refs++;
     server->listeners.n_connections++;
+}
+
+void bide__server_release(bide_server *server)
+{
+    struct bide__listeners *set = &server->listeners;
+    bool was_full = bide__listeners_full(set);
+    set->n_connections--;
+    if (was_full) /* there may be room for another one */
+        bide__listeners_go_on(set);
+    if (set->n_connections == 0)
+        wake_waiters(server);
+    server_settle(server);
+    bide__server_unref(server);
+}
+
+void bide__connection_enter(bide_server *server, struct bide__connection *connection)
+{
+    bide__server_hold(server);
+    connection->server = server;
     bide__list_append(&server->connections, &connection->node);
 }
 
@@ -91,17 +109,9 @@ void bide__connection_leave(struct bide__connection *connection)
     bide_server *server = connection->server;
     if (!server)
         return;
-    struct bide__listeners *set = &server->listeners;
-    bool was_full = bide__listeners_full(set);
     connection->server = NULL;
     bide__list_remove(&connection->node);
-    set->n_connections--;
-    if (was_full) /* there may be room for another one */
-        bide__listeners_go_on(set);
-    if (set->n_connections == 0)
-        wake_waiters(server);
-    server_settle(server);
-    bide__server_unref(server);
+    bide__server_release(server);
 }
 
 int bide_server_close(bide_server *server)

@@ -61,6 +61,10 @@ int bide__server_new(bide_loop *loop, const struct bide__server_kind *kind,
                      unsigned port, bide_server **ret_server);
 void bide__server_unref(bide_server *server);
 
+/* Counts as a connection: around what may close the server before there is one. */
+void bide__server_hold(bide_server *server);
+void bide__server_release(bide_server *server);
+
 void bide__connection_enter(bide_server *server, struct bide__connection *connection);
 /* Harmless for one that is of no server. */
 void bide__connection_leave(struct bide__connection *connection);

@@ -45,6 +45,7 @@ static void loop_free(bide_loop *loop)
         free(task);
     }
     free(loop->watchers);
+    free(loop->input);
     loop->exception_handler = NULL; /* its data is the user's again, and handles live on */
     loop->closed = true;
     bide__loop_unref(loop);
@@ -137,8 +138,19 @@ void bide__loop_wait_end(bide_loop *loop)
         loop->hooks.after(loop->hooks.data);
 }
 
+static void loop_flush(bide_loop *loop)
+{
+    struct bide__list *node;
+    while ((node = bide__list_pop(&loop->flushes))) {
+        struct bide__flush *flush = bide__container(node, struct bide__flush, node);
+        flush->flush(flush);
+    }
+}
+
 static int loop_poll(bide_loop *loop)
 {
+    if (!bide__list_empty(&loop->flushes)) /* from outside of a turn */
+        loop_flush(loop);
     bool idle = bide__ready_empty(&loop->ready) && !loop->stopping;
     int64_t deadline_ns = idle ? bide__timers_next_ns(loop->timers) : 0;
     if (idle && bide__stack_pool_cached(loop->stacks) > STACKS_KEPT)
@@ -153,15 +165,6 @@ static int loop_poll(bide_loop *loop)
     loop->runs_unclocked = 0;
     bide__timers_expire(loop->timers, loop->polled_ns);
     return rc < 0 ? rc : 0;
-}
-
-static void loop_flush(bide_loop *loop)
-{
-    struct bide__list *node;
-    while ((node = bide__list_pop(&loop->flushes))) {
-        struct bide__flush *flush = bide__container(node, struct bide__flush, node);
-        flush->flush(flush);
-    }
 }
 
 int bide__loop_turn(bide_loop *loop)

@@ -28,6 +28,10 @@ struct bide__mailbox;
 struct bide__watcher;
 struct bide__signal_handler;
 
+/* The size of `input`: messages of 64 KiB leave some of it free, see docs/decisions/full-reads.md.
+ */
+enum { BIDE__LOOP_INPUT_BYTES = 80 * 1024 };
+
 /* Something with buffered output that wants to hand it over before the loop waits. */
 struct bide__flush {
     struct bide__list node;
@@ -43,6 +47,7 @@ struct bide_loop {
     struct bide__stack_pool *stacks;
     struct bide__list flushes;
     struct bide__mailbox *mailbox;
+    char *input; /* what transports receive into, one after the other; NULL before the first */
 
     bool running;
     bool stopping;
