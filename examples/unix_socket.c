@@ -15,8 +15,9 @@ static int greets(bide_stream *stream, void *data)
     char answer[100];
     (void)data;
     int rc = bide_stream_credentials(stream, &who);
-    if (rc == 0)
-        rc = bide_read_line(stream, &name);
+    if (rc < 0)
+        return rc;
+    rc = bide_read_line(stream, &name);
     if (rc <= 0)
         return rc;
     const char *whose = who.uid == getuid() ? "one of ours" : "a stranger";
@@ -33,9 +34,8 @@ static int visit(const char *path, const char *name)
         printf("%s\n", bide_strerror(rc));
         return rc;
     }
-    rc = bide_write(stream, name, 4);
-    if (rc == 0)
-        rc = bide_read_line(stream, &line);
+    bide_write(stream, name, 4);
+    rc = bide_read_line(stream, &line);
     if (rc > 0)
         printf("%s\n", line);
     bide_close(stream);

@@ -21,13 +21,12 @@ typedef int bide_handler(bide_stream *stream, void *data);
 /* How to serve; zeroed fields mean defaults. */
 struct bide_server_opts {
     enum bide_family family;
+    unsigned file_mode;     /* permissions of a Unix socket's file; 0: as the umask says */
     size_t connections_max; /* further ones wait in the kernel's queue; 0: no limit */
     int backlog;            /* length of that queue; 0: 1,024 */
     bool reuse_port;        /* other loops and processes may listen on the same port */
     size_t stack_size;      /* of the connections' tasks; 0: the loop's */
     struct bide_stream_opts stream;
-    unsigned
-        file_mode; /* permissions of a Unix socket's file, at most 0777; 0: as the umask says */
 };
 
 /*

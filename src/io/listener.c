@@ -123,8 +123,9 @@ static void listener_unbind(struct bide__listener *listener, struct bide_sock *s
 
 static void listener_close(struct bide__listener *listener)
 {
-    if (listener->sock)
-        listener_unbind(listener, listener->sock);
+    if (!listener->sock)
+        return;
+    listener_unbind(listener, listener->sock);
     if (listener->op.state != BIDE_OP_IDLE)
         listener->sock->engine->ops->cancel(&listener->op);
     listener_settle(listener);
