@@ -126,6 +126,14 @@ WRAP_SYSTEM(int, getpeername, (int fd, struct sockaddr *address, socklen_t *leng
             (fd, address, length))
 WRAP_SYSTEM(ssize_t, recv, (int fd, void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))
+WRAP_SYSTEM(ssize_t, recvfrom,
+            (int fd, void *buffer, size_t size, int flags, struct sockaddr *address,
+             socklen_t *length),
+            (fd, buffer, size, flags, address, length))
+WRAP_SYSTEM(ssize_t, sendto,
+            (int fd, const void *buffer, size_t size, int flags, const struct sockaddr *address,
+             socklen_t length),
+            (fd, buffer, size, flags, address, length))
 WRAP_SYSTEM(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 WRAP_SYSTEM(ssize_t, send, (int fd, const void *buffer, size_t size, int flags),
             (fd, buffer, size, flags))

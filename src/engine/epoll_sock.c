@@ -280,7 +280,7 @@ ssize_t bide__epoll_try_recv_message(struct bide_sock *base, struct msghdr *mess
     struct bide__epoll_sock *sock = sock_of(base);
     if (sock->registered && !sock->readable)
         return -EAGAIN;
-    ssize_t n = bide__fd_recv_message(base->fd, message);
+    ssize_t n = bide__fd_recv_message(base->fd, sock->traits, message);
     if (n == -EAGAIN)
         sock->readable = false;
     return n == 0 ? sock->lost : note_loss(sock, n);

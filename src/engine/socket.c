@@ -58,7 +58,9 @@ static unsigned socket_traits(int family, int type, int protocol)
     bool is_tcp = (family == AF_INET || family == AF_INET6) && type == SOCK_STREAM &&
                   (protocol == 0 || protocol == IPPROTO_TCP);
     bool is_datagram = type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM;
-    return BIDE__FD_SOCKET | (is_tcp ? BIDE__FD_TCP : 0u) | (is_datagram ? BIDE__FD_DATAGRAM : 0u);
+    bool is_inet_datagram = is_datagram && (family == AF_INET || family == AF_INET6);
+    return BIDE__FD_SOCKET | (is_inet_datagram ? BIDE__FD_INET_DATAGRAM : 0u) |
+           (is_tcp ? BIDE__FD_TCP : 0u) | (is_datagram ? BIDE__FD_DATAGRAM : 0u);
 }
 
 int bide__fd_socket(int family, int type, int protocol, unsigned *ret_traits)
@@ -225,8 +227,31 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
     return n < 0 ? -errno : n;
 }
 
-ssize_t bide__fd_recv_message(int fd, struct msghdr *message)
+/*
+ * As recvmsg(2), which takes a tenth longer: where nothing but bytes and an address is wanted and
+ * can come, and with MSG_TRUNC the length tells what was cut off.
+ */
+static ssize_t recv_plain(int fd, struct msghdr *message)
 {
+    const struct iovec *iov = message->msg_iov;
+    socklen_t length = message->msg_namelen;
+    ssize_t n;
+    do
+        n = recvfrom(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_TRUNC, message->msg_name,
+                     message->msg_name ? &length : NULL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    message->msg_namelen = message->msg_name ? length : 0;
+    message->msg_controllen = 0;
+    message->msg_flags = (size_t)n > iov->iov_len ? MSG_TRUNC : 0;
+    return (size_t)n > iov->iov_len ? (ssize_t)iov->iov_len : n;
+}
+
+ssize_t bide__fd_recv_message(int fd, unsigned traits, struct msghdr *message)
+{
+    if ((traits & BIDE__FD_INET_DATAGRAM) && message->msg_iovlen == 1 && !message->msg_control)
+        return recv_plain(fd, message);
     struct msghdr asked = *message;
     ssize_t n;
     do {
@@ -238,9 +263,13 @@ ssize_t bide__fd_recv_message(int fd, struct msghdr *message)
 
 ssize_t bide__fd_send_message(int fd, const struct msghdr *message)
 {
+    const struct iovec *iov = message->msg_iov;
+    bool is_plain = message->msg_iovlen == 1 && message->msg_controllen == 0;
     ssize_t n;
     do
-        n = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = is_plain ? sendto(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL,
+                              message->msg_name, message->msg_namelen)
+                     : sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }

@@ -13,8 +13,9 @@ enum bide__fd_traits {
     BIDE__FD_SOCKET = 1, /* recv and send work; otherwise read and write */
     BIDE__FD_TCP = 2, /* a byte stream without any boundaries: less than asked for means that there
                          was no more */
-    BIDE__FD_WRITE_ONLY = 4, /* no socket, and nothing can be read */
-    BIDE__FD_DATAGRAM = 8,   /* no connection that is lost: each message for itself */
+    BIDE__FD_WRITE_ONLY = 4,     /* no socket, and nothing can be read */
+    BIDE__FD_DATAGRAM = 8,       /* no connection that is lost: each message for itself */
+    BIDE__FD_INET_DATAGRAM = 16, /* and no descriptors come with it */
 };
 
 /* Whether shutting down this way means to close it; else 0, or -ENOTSOCK. */
@@ -57,7 +58,7 @@ ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size);
 /* Bytes (at least 1, or 0 if there is nothing to send), -EAGAIN, or an error. n_iov <= IOV_MAX. */
 ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_iov);
 /* As the engine's calls of these names. */
-ssize_t bide__fd_recv_message(int fd, struct msghdr *message);
+ssize_t bide__fd_recv_message(int fd, unsigned traits, struct msghdr *message);
 ssize_t bide__fd_send_message(int fd, const struct msghdr *message);
 
 /* Steps over `size` bytes, in place. Afterwards the first element, if there is one, is not empty.

@@ -223,7 +223,7 @@ ssize_t bide__uring_try_recv_message(struct bide_sock *base, struct msghdr *mess
     }
     if (sock->request.kind == BIDE__URING_REQUEST_RECV && sock->request.state != BIDE_OP_IDLE)
         return -EAGAIN;
-    ssize_t n = bide__fd_recv_message(base->fd, message);
+    ssize_t n = bide__fd_recv_message(base->fd, sock->traits, message);
     return n == 0 ? sock->lost : bide__uring_note_loss(sock, n);
 }
 

@@ -95,7 +95,7 @@ BIDE_TEST(adopting_tells_what_a_descriptor_is)
     close(fd);
     fd = socket(AF_INET, SOCK_DGRAM, 0);
     CHECK_INT(bide__fd_adopt(fd, BIDE_ADOPT_ANY, &traits), 0);
-    CHECK_INT(traits, BIDE__FD_SOCKET | BIDE__FD_DATAGRAM);
+    CHECK_INT(traits, BIDE__FD_SOCKET | BIDE__FD_DATAGRAM | BIDE__FD_INET_DATAGRAM);
     close(fd);
     fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK_INT(bide__fd_adopt(fd, BIDE_ADOPT_ANY, &traits), -EPERM);
