@@ -344,15 +344,15 @@ static void transport_forget(struct bide__resource *resource)
     transport_free(transport);
 }
 
-static int transport_new(bide_loop *loop, const struct bide_datagram_opts *opts,
-                         transport_t **ret_transport)
+/* NULL without memory. */
+static transport_t *transport_new(bide_loop *loop, const struct bide_datagram_opts *opts)
 {
     transport_t *transport = calloc(1, sizeof *transport);
     char *buffer = malloc(opts->message_bytes_max);
     if (!transport || !buffer) {
         free(transport);
         free(buffer);
-        return -ENOMEM;
+        return NULL;
     }
     *transport = (transport_t){.loop = bide__loop_ref(loop),
                                .values = bide__context_inherit(),
@@ -366,8 +366,7 @@ static int transport_new(bide_loop *loop, const struct bide_datagram_opts *opts,
     bide__list_init(&transport->out);
     bide__list_init(&transport->resource.node);
     bide__room_init(&transport->room, loop, room_done);
-    *ret_transport = transport;
-    return 0;
+    return transport;
 }
 
 static int family_of(const struct bide_address *local, const struct bide_datagram_opts *opts)
@@ -385,14 +384,14 @@ int bide_loop_datagram(bide_loop *loop, const struct bide_address *local,
                        bide_datagram_transport **ret_transport)
 {
     struct bide_datagram_opts all;
-    transport_t *transport = NULL;
     int rc = protocol ? bide__datagram_opts(opts, &all) : -EINVAL;
     if (rc == 0)
         rc = bide__loop_open(loop);
-    if (rc == 0)
-        rc = transport_new(loop, &all, &transport);
     if (rc < 0)
         return rc;
+    transport_t *transport = transport_new(loop, &all);
+    if (!transport)
+        return -ENOMEM;
     int family = family_of(local, &all);
     struct bide_address any = {.length = family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                             : sizeof(struct sockaddr_in)};
