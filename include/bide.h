@@ -45,6 +45,7 @@
 #include <bide/thread_queue.h>
 #include <bide/timed.h>
 #include <bide/timeout.h>
+#include <bide/transfer.h>
 #include <bide/transport.h>
 #include <bide/unix.h>
 #include <bide/url.h>

@@ -278,6 +278,12 @@ struct bide_engine_ops {
      * Descriptors stay the caller's. -EAGAIN: no room, or the receiver has none; -ENOTSOCK.
      */
     ssize_t (*try_send_message)(struct bide_sock *sock, const struct msghdr *message);
+    /*
+     * Of a file, from `offset` on: bytes that the kernel took straight out of its own memory (at
+     * least 1), or 0 at the end of the file. -EAGAIN: no room; -ENODATA: a disk would have to be
+     * waited for; -EOPNOTSUPP: this socket or file can't, and whoever asked reads and sends.
+     */
+    ssize_t (*try_send_file)(struct bide_sock *sock, int file, int64_t offset, size_t size);
     /* The next connection in order of arrival, or -EAGAIN. EMFILE and its like are returned; the
      * connection stays queued. */
     int (*try_accept)(struct bide_sock *sock, struct bide_sock **ret_sock);

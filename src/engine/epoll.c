@@ -270,6 +270,7 @@ static const struct bide_engine_ops epoll_ops = {
     .try_send = bide__epoll_try_send,
     .try_recv_message = bide__epoll_try_recv_message,
     .try_send_message = bide__epoll_try_send_message,
+    .try_send_file = bide__epoll_try_send_file,
     .try_accept = bide__epoll_try_accept,
     .connect = bide__epoll_connect,
     .recv_wait = bide__epoll_recv_wait,

@@ -115,6 +115,7 @@ ssize_t bide__epoll_try_recv(struct bide_sock *base, void *buffer, size_t size);
 ssize_t bide__epoll_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
 ssize_t bide__epoll_try_recv_message(struct bide_sock *base, struct msghdr *message);
 ssize_t bide__epoll_try_send_message(struct bide_sock *base, const struct msghdr *message);
+ssize_t bide__epoll_try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size);
 int bide__epoll_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
 int bide__epoll_connect(struct bide_sock *base, struct bide_op *op, const struct sockaddr *address,
                         socklen_t length);

@@ -299,6 +299,17 @@ ssize_t bide__epoll_try_send_message(struct bide_sock *base, const struct msghdr
     return note_loss(sock, n);
 }
 
+ssize_t bide__epoll_try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size)
+{
+    struct bide__epoll_sock *sock = sock_of(base);
+    if (sock->registered && !sock->writable)
+        return -EAGAIN;
+    ssize_t n = bide__fd_send_file(base->fd, sock->traits, file, offset, size);
+    if (n == -EAGAIN)
+        sock->writable = false;
+    return note_loss(sock, n);
+}
+
 static int send_step(struct bide__epoll_sock *sock, struct bide_op *op)
 {
     ssize_t n = send_some(sock, op->iov, op->n_iov);

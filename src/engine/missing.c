@@ -60,6 +60,11 @@ static ssize_t no_try_send_message(struct bide_sock *sock, const struct msghdr *
     return -ENOSYS;
 }
 
+static ssize_t no_try_send_file(struct bide_sock *sock, int file, int64_t offset, size_t size)
+{
+    return -EOPNOTSUPP;
+}
+
 static int no_try_accept(struct bide_sock *sock, struct bide_sock **ret_sock)
 {
     return -ENOSYS;
@@ -205,7 +210,7 @@ const char *bide__ops_lack(const struct bide_engine_ops *ops)
         return "every engine needs close(), poll() and wake()";
     bool has_socks = ops->try_recv || ops->try_send || ops->try_recv_message ||
                      ops->try_send_message || ops->try_accept || ops->connect || ops->recv_wait ||
-                     ops->send_wait || ops->accept_wait || ops->send;
+                     ops->try_send_file || ops->send_wait || ops->accept_wait || ops->send;
     if (has_socks && (!ops->sock_close || !ops->cancel))
         return "an engine with sockets of its own needs sock_close() and cancel()";
     if ((ops->job_submit || ops->lookup) && !ops->job_abandon)
@@ -257,6 +262,7 @@ static void fill_socks(struct bide_engine_ops *ops)
     FILL(try_send, no_try_send);
     FILL(try_recv_message, no_try_recv_message);
     FILL(try_send_message, no_try_send_message);
+    FILL(try_send_file, no_try_send_file);
     FILL(try_accept, no_try_accept);
     FILL(connect, no_connect);
     FILL(recv_wait, no_wait);

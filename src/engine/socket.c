@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -186,28 +187,82 @@ ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size)
     return n < 0 ? -errno : n;
 }
 
-/* Pipes know no MSG_NOSIGNAL: the signal is held back, and taken away if this write caused it. */
-static ssize_t write_without_sigpipe(int fd, const struct iovec *iov, int n_iov)
-{
+/* Not every call knows MSG_NOSIGNAL: the signal is held back, and taken away if the call caused it.
+ */
+struct held {
     sigset_t broken;
     sigset_t before;
+    bool was_pending;
+};
+
+static void hold_sigpipe(struct held *held)
+{
     sigset_t pending;
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    sigemptyset(&held->broken);
+    sigaddset(&held->broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &held->broken, &held->before);
     sigpending(&pending);
+    held->was_pending = sigismember(&pending, SIGPIPE);
+}
+
+static void release_sigpipe(const struct held *held, ssize_t result)
+{
+    if (result == -EPIPE && !held->was_pending) {
+        struct timespec zero = {0, 0};
+        while (sigtimedwait(&held->broken, NULL, &zero) < 0 && errno == EINTR)
+            ;
+    }
+    pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+}
+
+static ssize_t write_without_sigpipe(int fd, const struct iovec *iov, int n_iov)
+{
+    struct held held;
     ssize_t n;
+    hold_sigpipe(&held);
     do
         n = writev(fd, iov, n_iov);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         n = -errno;
-    if (n == -EPIPE && !sigismember(&pending, SIGPIPE)) {
-        struct timespec zero = {0, 0};
-        while (sigtimedwait(&broken, NULL, &zero) < 0 && errno == EINTR)
-            ;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    release_sigpipe(&held, n);
+    return n;
+}
+
+/* Whether a byte of a file lies in the kernel's memory: 1, 0 behind the file's end, -ENODATA. */
+static int is_in_memory(int file, int64_t offset)
+{
+    char byte;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    ssize_t n;
+    do
+        n = preadv2(file, &iov, 1, offset, RWF_NOWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return (int)n;
+    return errno == EAGAIN ? -ENODATA : -EOPNOTSUPP;
+}
+
+/* Asks for both ends of the stretch alone: what lies between was read in one go, as a rule. */
+ssize_t bide__fd_send_file(int fd, unsigned traits, int file, int64_t offset, size_t size)
+{
+    if (!(traits & BIDE__FD_SOCKET) || (traits & BIDE__FD_DATAGRAM))
+        return -EOPNOTSUPP;
+    int rc = is_in_memory(file, offset);
+    if (rc > 0 && size > 1 && is_in_memory(file, offset + (int64_t)size - 1) < 0)
+        rc = -ENODATA;
+    if (rc <= 0)
+        return rc;
+    struct held held;
+    off_t at = offset;
+    ssize_t n;
+    hold_sigpipe(&held);
+    do
+        n = sendfile(fd, file, &at, size);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        n = errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+    release_sigpipe(&held, n);
     return n;
 }
 

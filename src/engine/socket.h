@@ -61,6 +61,9 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
 ssize_t bide__fd_recv_message(int fd, unsigned traits, struct msghdr *message);
 ssize_t bide__fd_send_message(int fd, const struct msghdr *message);
 
+/* As the engine's try_send_file(). */
+ssize_t bide__fd_send_file(int fd, unsigned traits, int file, int64_t offset, size_t size);
+
 /* Steps over `size` bytes, in place. Afterwards the first element, if there is one, is not empty.
  */
 void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size);

@@ -216,6 +216,15 @@ static ssize_t try_send_message(struct bide_sock *base, const struct msghdr *mes
     return -ENOTSOCK;
 }
 
+static ssize_t try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size)
+{
+    (void)base;
+    (void)file;
+    (void)offset;
+    (void)size;
+    return -EOPNOTSUPP;
+}
+
 static int send_wait(struct bide_sock *base, struct bide_op *op)
 {
     (void)base;
@@ -301,6 +310,7 @@ static const struct bide_engine_ops threaded_ops = {
     .try_send = try_send,
     .try_recv_message = try_recv_message,
     .try_send_message = try_send_message,
+    .try_send_file = try_send_file,
     .recv_wait = recv_wait,
     .send_wait = send_wait,
     .send = send_all,

@@ -621,6 +621,7 @@ static const struct bide_engine_ops uring_ops = {
     .try_send = bide__uring_try_send,
     .try_recv_message = bide__uring_try_recv_message,
     .try_send_message = bide__uring_try_send_message,
+    .try_send_file = bide__uring_try_send_file,
     .try_accept = bide__uring_try_accept,
     .connect = bide__uring_connect,
     .recv_wait = bide__uring_recv_wait,

@@ -169,6 +169,7 @@ int bide__uring_try_accept(struct bide_sock *base, struct bide_sock **ret_sock);
 int bide__uring_accept_wait(struct bide_sock *base, struct bide_op *op);
 ssize_t bide__uring_try_send(struct bide_sock *base, const struct iovec *iov, int n_iov);
 ssize_t bide__uring_try_send_message(struct bide_sock *base, const struct msghdr *message);
+ssize_t bide__uring_try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size);
 int bide__uring_send_wait(struct bide_sock *base, struct bide_op *op);
 int bide__uring_send(struct bide_sock *base, struct bide_op *op, struct iovec *iov, int n_iov);
 void bide__uring_cancel(struct bide_op *op);

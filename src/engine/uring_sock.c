@@ -289,6 +289,13 @@ ssize_t bide__uring_try_send_message(struct bide_sock *base, const struct msghdr
                                  bide__fd_send_message(base->fd, message));
 }
 
+ssize_t bide__uring_try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size)
+{
+    struct bide__uring_sock *sock = bide__uring_sock_of(base);
+    return bide__uring_note_loss(sock,
+                                 bide__fd_send_file(base->fd, sock->traits, file, offset, size));
+}
+
 int bide__uring_send_wait(struct bide_sock *base, struct bide_op *op)
 {
     begin(bide__uring_sock_of(base), op, BIDE__URING_SEND_WAIT);

@@ -16,6 +16,7 @@ static void socket_unref(bide_socket *socket)
     if (--socket->refs > 0)
         return;
     bide__loop_unref(socket->loop);
+    free(socket->piece);
     free(socket);
 }
 
@@ -278,11 +279,9 @@ int bide_socket_fd(const bide_socket *socket)
     return socket && socket->sock ? socket->sock->fd : -1;
 }
 
-int bide__socket_begin(bide_socket *socket, enum bide__side side, struct bide__coro **ret_coro)
+int bide__socket_claim(bide_socket *socket, enum bide__side side)
 {
-    int rc = bide__suspend(ret_coro);
-    if (rc == 0)
-        rc = bide__socket_refused(socket);
+    int rc = bide__socket_refused(socket);
     if (rc == 0 && socket->sides[side].busy)
         rc = -EBUSY;
     if (rc < 0)
@@ -291,6 +290,12 @@ int bide__socket_begin(bide_socket *socket, enum bide__side side, struct bide__c
     socket->inside++;
     socket->refs++;
     return 0;
+}
+
+int bide__socket_begin(bide_socket *socket, enum bide__side side, struct bide__coro **ret_coro)
+{
+    int rc = bide__suspend(ret_coro);
+    return rc < 0 ? rc : bide__socket_claim(socket, side);
 }
 
 int bide__socket_end(bide_socket *socket, enum bide__side side, int rc)

@@ -37,6 +37,7 @@ struct bide_socket {
     struct bide__resource resource;
     struct bide__socket_side sides[BIDE__SIDES];
     struct iovec iov;            /* what is being sent */
+    char *piece;                 /* of a file that is being sent */
     struct bide_address address; /* what it is being connected to */
 };
 
@@ -60,6 +61,8 @@ bool bide__address_is_valid(const struct bide_address *address);
 
 /* Around every call that may wait. The socket is not NULL. */
 int bide__socket_begin(bide_socket *socket, enum bide__side side, struct bide__coro **ret_coro);
+/* The same for who has made sure that it may suspend. */
+int bide__socket_claim(bide_socket *socket, enum bide__side side);
 /* Returns `rc`. */
 int bide__socket_end(bide_socket *socket, enum bide__side side, int rc);
 
@@ -72,6 +75,12 @@ int bide__socket_wait(bide_socket *socket, enum bide__side side, struct bide__co
 
 /* A part went out, and nobody knows which: nothing but the end is left. */
 void bide__socket_tear(bide_socket *socket);
+
+/* Whether the connection would go on after this error, were it known how much went. */
+static inline bool bide__socket_goes_on(int rc)
+{
+    return rc == -ECANCELED || rc == -ENOMEM || rc == -ENOBUFS || rc == -EIO || rc == -EBADF;
+}
 
 /* Sends all of `socket->iov`, and adds to `sent` what went, also on failure. */
 int bide__socket_send_rest(bide_socket *socket, struct bide__coro *coro, size_t *sent);

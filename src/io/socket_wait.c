@@ -151,12 +151,6 @@ static int send_all(bide_socket *socket, struct bide__coro *coro, size_t *sent)
     return bide__socket_send_rest(socket, coro, sent);
 }
 
-/* Whether the connection would go on, were it known how much went. */
-static bool goes_on(int rc)
-{
-    return rc == -ECANCELED || rc == -ENOMEM || rc == -ENOBUFS;
-}
-
 int bide_socket_send_all(bide_socket *socket, const void *data, size_t size, size_t *ret_sent)
 {
     struct bide__coro *coro;
@@ -167,7 +161,7 @@ int bide_socket_send_all(bide_socket *socket, const void *data, size_t size, siz
         socket->iov = (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = size};
         if (size > 0)
             rc = send_all(socket, coro, &sent);
-        if (goes_on(rc) && sent > 0 && !ret_sent)
+        if (bide__socket_goes_on(rc) && sent > 0 && !ret_sent)
             bide__socket_tear(socket);
         rc = bide__socket_end(socket, BIDE__SIDE_OUTPUT, rc);
     }

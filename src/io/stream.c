@@ -17,6 +17,7 @@ static void stream_free(struct bide__channel *channel)
 {
     bide_stream *stream = bide__container(channel, bide_stream, channel);
     bide__channel_fini(channel);
+    free(stream->piece);
     free(stream->big_iov);
     free(stream->in);
     free(stream);

@@ -25,6 +25,7 @@ struct bide_stream {
     char *in;
     size_t in_begin, in_end, in_capacity;
 
+    char *piece;                  /* of a file that is being sent */
     struct iovec *big_iov;        /* what goes out from a caller's memory just now */
     struct bide__coro *writer;    /* has the turn */
     struct bide__list writers;    /* wait for it */
@@ -70,6 +71,15 @@ static inline size_t bide__stream_buffered(const bide_stream *stream)
 {
     return stream->in_end - stream->in_begin;
 }
+
+/* Between the beginning of a call that reads and its end: how many bytes lie at `in` + `in_begin`,
+ * at least 1, 0 at the end, or why nothing may be read any more. Waits if there are none, and takes
+ * about `size` then. */
+int bide__stream_look(bide_stream *stream, struct bide__coro *coro, size_t size);
+
+/* How who has the turn waits for an operation of `channel.send`, and its done(). */
+extern const struct bide__wait_kind bide__stream_sending;
+void bide__stream_sent(struct bide_op *op);
 
 /* What the channel tells: whoever waits to write goes on. */
 void bide__stream_moved(struct bide__channel *channel);

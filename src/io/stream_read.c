@@ -152,6 +152,31 @@ size_t bide__stream_take_buffered(bide_stream *stream, void *buffer, size_t size
     return n;
 }
 
+int bide__stream_look(bide_stream *stream, struct bide__coro *coro, size_t size)
+{
+    if (input_error(stream) < 0) /* it may have been closed between two looks */
+        return input_error(stream);
+    while (bide__stream_buffered(stream) == 0) {
+        if (stream->channel.eof)
+            return 0;
+        int rc = reserve(stream, size);
+        if (rc < 0)
+            return rc;
+        ssize_t n = bide__channel_recv(&stream->channel, stream->in, stream->in_capacity - 1);
+        if (n > 0)
+            stream->in_end = (size_t)n;
+        if (n >= 0)
+            continue;
+        if (n != -EAGAIN)
+            return (int)n;
+        release_idle(stream);
+        rc = bide__stream_wait_readable(stream, coro);
+        if (rc < 0)
+            return rc;
+    }
+    return (int)bide__stream_buffered(stream);
+}
+
 int bide_read(bide_stream *stream, void *buffer, size_t size)
 {
     struct bide__coro *coro;

@@ -113,7 +113,7 @@ void bide__stream_turn_give(bide_stream *stream)
         bide__wake(stream->writer, 0);
 }
 
-static void big_done(struct bide_op *op)
+void bide__stream_sent(struct bide_op *op)
 {
     bide_stream *stream = bide__container(op, bide_stream, channel.send);
     struct bide__channel *channel = &stream->channel;
@@ -130,7 +130,7 @@ static void big_interrupt(struct bide__coro *coro)
     bide__channel_ops(channel)->cancel(&channel->send);
 }
 
-static const struct bide__wait_kind big_wait = {.name = "send", .interrupt = big_interrupt};
+const struct bide__wait_kind bide__stream_sending = {.name = "send", .interrupt = big_interrupt};
 
 /* Sends at most PIECES_MAX pieces from the caller's memory, with nothing pending before them. */
 static int big_send(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces, int n)
@@ -145,10 +145,10 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
         channel->lent_size += pieces[i].iov_len;
     size_t size = channel->lent_size;
     channel->n_written += size;
-    channel->send.done = big_done;
+    channel->send.done = bide__stream_sent;
     int rc = bide__channel_ops(channel)->send(channel->sock, &channel->send, copy, n);
     if (rc == BIDE_PENDING)
-        rc = bide__park(coro, &big_wait, stream);
+        rc = bide__park(coro, &bide__stream_sending, stream);
     if (rc < 0 && channel->send.n_done > 0 && channel->send.n_done < size)
         bide__channel_tear(channel);
     channel->lent_size = 0;

@@ -111,7 +111,7 @@ static RIG_UNUSED void says(bide_socket *socket, const char *text)
     CHECK_INT(bide_socket_send_all(socket, text, strlen(text), NULL), 0);
 }
 
-static RIG_UNUSED void hears(bide_socket *socket, const char *text)
+static RIG_UNUSED void hears_text(bide_socket *socket, const char *text)
 {
     char got[256] = "";
     for (size_t n = 0; n < strlen(text);) {

@@ -35,7 +35,7 @@ TASK_TEST(a_connected_descriptor_is_adopted)
     CHECK_INT(fcntl(fds[0], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     CHECK_INT(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
     CHECK_INT(write(fds[1], "hello", 5), 5);
-    hears(socket, "hello");
+    hears_text(socket, "hello");
     says(socket, "back");
     CHECK_INT(read(fds[1], bytes, sizeof bytes), 4);
     close(fds[1]);
@@ -58,7 +58,7 @@ TASK_TEST(a_descriptor_that_listens_is_adopted)
     CHECK_INT(bide_socket_connect(client, &address), 0);
     CHECK_INT(bide_socket_accept(listener, &connection, NULL), 0);
     says(connection, "welcome");
-    hears(client, "welcome");
+    hears_text(client, "welcome");
     bide_socket_close(connection);
     bide_socket_close(client);
     bide_socket_close(listener);
@@ -114,7 +114,7 @@ static void lack_descriptors(bide_socket *listener, int spare, bide_socket *clie
     close(spare); /* by others, of whom the engine hears nothing */
     CHECK_INT(bide_await(acceptor), 0);
     says(client, "late");
-    hears(connection, "late");
+    hears_text(connection, "late");
     bide_socket_close(connection);
 }
 
@@ -161,7 +161,7 @@ TASK_TEST(a_descriptor_that_the_loop_closes_ends_the_rest_at_once)
     CHECK_INT(bide_await(acceptor), 0);
     set_fd_limit(1024);
     says(clients[1], "late");
-    hears(connections[1], "late");
+    hears_text(connections[1], "late");
     bide_socket_close(connections[1]);
     bide_socket_close(clients[0]);
     bide_socket_close(clients[1]);
@@ -179,7 +179,7 @@ TASK_TEST(bytes_that_came_before_the_cancel_are_lost_neither_way)
     if (rc > 0)
         CHECK_STR(bytes, "one"); /* results stand */
     else
-        hears(ends.here, "one");
+        hears_text(ends.here, "one");
     ends_close(&ends);
 }
 
