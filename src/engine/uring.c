@@ -21,6 +21,7 @@
 #include "engine/share.h"
 
 enum {
+    REFUSED_MAX = 1000, /* waits for readiness that end for no reason, before that is the answer */
     ENTRIES_DEFAULT = 512,
     ENTRIES_MAX = 4096,
     COMPLETIONS_PER_ENTRY = 8,
@@ -314,6 +315,21 @@ static int submit_and_wait(struct bide__uring *uring, int64_t deadline_ns)
     return rc < 0 && !is_passing(rc) ? rc : 0;
 }
 
+/*
+ * A wait for readiness of a terminal ends with -EINVAL when somebody changes its mode (seen with
+ * Linux 6.18): a wake-up without news. It is to begin anew. A descriptor that can't be waited for
+ * at all answers the same, again and again.
+ */
+static int readiness(struct bide_op *op, int result)
+{
+    struct bide__uring_sock *sock = bide__uring_sock_of(op->sock);
+    if (result != -EINVAL) {
+        sock->n_refused = 0;
+        return result;
+    }
+    return ++sock->n_refused < REFUSED_MAX ? -EINTR : result;
+}
+
 static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == 0)
@@ -328,7 +344,7 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
         bide__uring_recv_done(bide__uring_sock_of(op->sock), cqe);
         break;
     case BIDE__URING_REQUEST_POLL:
-        bide__uring_poll_done(bide__uring_sock_of(op->sock), cqe->res);
+        bide__uring_poll_done(bide__uring_sock_of(op->sock), readiness(op, cqe->res));
         break;
     case BIDE__URING_CONNECT:
         bide__uring_connect_done(op, cqe->res);
@@ -337,10 +353,10 @@ static void dispatch(struct bide__uring *uring, const struct io_uring_cqe *cqe)
         bide__uring_send_done(op, cqe->res);
         break;
     case BIDE__URING_WRITE:
-        bide__uring_write_done(op, cqe->res);
+        bide__uring_write_done(op, readiness(op, cqe->res));
         break;
     case BIDE__URING_SEND_WAIT:
-        bide__uring_send_wait_done(op, cqe->res);
+        bide__uring_send_wait_done(op, readiness(op, cqe->res));
         break;
     case BIDE__URING_FILE:
         bide__uring_file_done(uring, op, cqe->res);

@@ -118,6 +118,7 @@ struct bide__uring_sock {
     int end;                /* 0, the end of file, or an error */
     int lost;               /* why the connection went down, if a call was told */
     unsigned n_closes_seen; /* when it starved */
+    unsigned n_refused;     /* waits for readiness in a row that ended for no reason */
     struct bide_op *waiter; /* the owner's recv_wait or accept_wait */
     struct bide_op request; /* for data or readiness to read; ends the waiter */
     struct bide__list node; /* in the engine's `socks` */
