@@ -309,6 +309,22 @@ STREAM_TEST(text_is_put_into_the_line)
     terminal_close(terminal);
 }
 
+/* As stty does from elsewhere: it wakes who waits for the terminal, and there is nothing. */
+STREAM_TEST(somebody_changes_the_mode_meanwhile)
+{
+    bide_terminal *terminal = terminal_open(BIDE_TERMINAL_CBREAK);
+    struct termios now = modes();
+    bide_task *reader = waiting(bide_spawn(reads_entered, terminal, ""));
+    for (int i = 0; i < 50; i++) {
+        CHECK_INT(tcsetattr(pty.slave, TCSANOW, &now), 0);
+        turns(2);
+    }
+    CHECK(!bide_task_done(reader));
+    types("x\r");
+    CHECK_INT(bide_await(reader), 2);
+    terminal_close(terminal);
+}
+
 STREAM_TEST(one_task_reads)
 {
     bide_terminal *terminal = terminal_open(BIDE_TERMINAL_CBREAK);
