@@ -12,6 +12,7 @@
 
 enum { STATUS_USAGE = 2 };
 
+int chat_join(int argc, char **argv);
 int chat_serve(int argc, char **argv);
 int status(int argc, char **argv);
 

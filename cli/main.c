@@ -19,6 +19,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"chat", "join", "takes part in a chat, on the terminal", chat_join},
     {"chat", "serve", "a chat server for clients such as nc", chat_serve},
     {"status", NULL, "the status of many URLs at once", status},
 };

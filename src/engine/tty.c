@@ -253,6 +253,8 @@ static int take(int signo)
     bool passes_on = is_fault(signo) || signo == SIGWINCH || signo == SIGCONT;
     if (sigaction(signo, NULL, &present) < 0)
         return -errno;
+    if (is_ours(&present)) /* also from a time before, if the program has put it back */
+        actions[signo].taken = true;
     if (is_ours(&present) || (!passes_on && !is_default(&present)))
         return 0;
     actions[signo].before = present;

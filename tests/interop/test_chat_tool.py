@@ -61,9 +61,9 @@ class Tool(unittest.TestCase):
             self.assertEqual((status, out), (2, ""))
             lines = err.splitlines()
             self.assertEqual(len(lines), 2, err)
-            self.assertRegex(lines[0], r"\Abide( chat serve)?: ")
+            self.assertRegex(lines[0], r"\Abide( chat (serve|join))?: ")
             self.assertIn(named, lines[0])
-            self.assertRegex(lines[1], r"\ATry 'bide( chat serve)? --help'\.\Z")
+            self.assertRegex(lines[1], r"\ATry 'bide( chat (serve|join))? --help'\.\Z")
 
     def test_wrong_commands(self):
         self.assert_usage_error([], "which command")
@@ -85,6 +85,24 @@ class Tool(unittest.TestCase):
             self.assert_usage_error([*serve, "--port", port], f"'{port}'")
         for idle in ["", "0", "-1", "nan", "soon", "1s"]:
             self.assert_usage_error([*serve, "--idle", idle], f"'{idle}'")
+
+    def test_wrong_words_of_join(self):
+        join = ["chat", "join"]
+        right = ["127.0.0.1", "8000", "ann"]
+        for wrong, named in [
+            ([], "needed"),
+            (right[:2], "needed"),
+            ([*right, "bob"], "'bob'"),
+            ([*right, "--prot"], "--prot"),
+            (["127.0.0.1", "0", "ann"], "'0'"),
+            (["127.0.0.1", "chat", "ann"], "'chat'"),
+            (["127.0.0.1", "8000", ""], "name"),
+            (["127.0.0.1", "8000", "ann\nbob"], "name"),
+        ]:
+            self.assert_usage_error([*join, *wrong], named)
+        status, out, err = run(*join, "--help")
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, r"\Ausage: bide chat join HOST PORT NAME\n\n")
 
     def assert_refused(self, arguments, words, environment=None):
         with self.subTest(arguments=arguments):
