@@ -9,6 +9,7 @@
 
 #include <bide/terminal.h>
 
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <termios.h>
@@ -75,6 +76,16 @@ static RIG_UNUSED void sees(const char *text)
     size_t end = (size_t)(found - pty.shown) + strlen(text);
     memmove(pty.shown, pty.shown + end, pty.size - end + 1);
     pty.size -= end;
+}
+
+/* The same without a loop. The kernel hands on what was written a moment later. */
+static RIG_UNUSED void sees_at_last(const char *text)
+{
+    struct pollfd more = {.fd = pty.master, .events = POLLIN};
+    for (look(); !strstr(pty.shown, text); look())
+        CHECK_INT(poll(&more, 1, 20000 * test_slowness()), 1);
+    pty.size = 0;
+    pty.shown[0] = '\0';
 }
 
 static RIG_UNUSED bide_terminal *terminal_open_with(struct bide_terminal_opts opts)

@@ -6,7 +6,6 @@
  * us; after a stop the mode is set again and the line drawn; who is in the background, and a child
  * after fork, touch nothing.
  */
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -103,8 +102,7 @@ static int ends(void (*body)(void *), void *argument)
     pty_open(80);
     int status = test_child(body, argument, output, sizeof output);
     CHECK(pty_is_as_before());
-    look();
-    CHECK(strstr(pty.shown, "\x1b[?2004l\r\n")); /* the prompt of the shell has a row of its own */
+    sees_at_last("\x1b[?2004l\r\n"); /* the prompt of the shell has a row of its own */
     pty_close();
     return status;
 }
@@ -336,16 +334,6 @@ static void shell(void)
     }
     CHECK_INT(status, 0);
     say(ENDED);
-}
-
-/* Looks until it is there, without a loop. */
-static void sees_at_last(const char *text)
-{
-    struct pollfd more = {.fd = pty.master, .events = POLLIN};
-    for (look(); !strstr(pty.shown, text); look())
-        CHECK_INT(poll(&more, 1, 20000 * test_slowness()), 1);
-    pty.size = 0;
-    pty.shown[0] = '\0';
 }
 
 static pid_t start_shell(void)
