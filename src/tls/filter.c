@@ -86,6 +86,13 @@ static void connect_fail(struct bide__tls_filter *filter, int error)
         connect_end(filter, filter->error);
 }
 
+/* Whether it is worth waiting for input: the peer may have said why before it went. */
+static bool may_hear(const struct bide__tls_filter *filter)
+{
+    return filter->send_error == 0 || filter->send_error == -EPIPE ||
+           filter->send_error == -ECONNRESET;
+}
+
 static void handshake(struct bide__tls_filter *filter)
 {
     while (filter->connect) {
@@ -103,7 +110,9 @@ static void handshake(struct bide__tls_filter *filter)
             continue;
         if (step == BIDE__TLS_WANTS_SEND && filter->lower_send.state != BIDE_OP_IDLE)
             return;
-        int rc = step == BIDE__TLS_WANTS_SEND ? filter->send_error : bide__tls_wait_lower(filter);
+        if (step == BIDE__TLS_WANTS_SEND)
+            continue;
+        int rc = may_hear(filter) ? bide__tls_wait_lower(filter) : filter->send_error;
         if (rc == BIDE_PENDING)
             return;
         if (rc < 0)
