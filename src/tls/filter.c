@@ -272,11 +272,9 @@ static void kicked(struct bide_job *job)
 static void lower_recv_done(struct bide_op *op)
 {
     struct bide__tls_filter *filter = bide__container(op, struct bide__tls_filter, lower_recv);
-    filter->dry = filter->dry && op->result < 0;
-    if (op->result < 0 && op->result != -ECANCELED && !filter->closed) {
-        filter->has_ended = true;
-        filter->lower_end = op->result;
-    }
+    filter->dry = filter->dry && op->result == -ECANCELED;
+    if (op->result < 0 && op->result != -ECANCELED) /* something may have come before that */
+        filter->wait_error = op->result;
     happened(filter);
 }
 

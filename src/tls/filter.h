@@ -47,6 +47,7 @@ struct bide__tls_filter {
     struct bide__tls_details *details;
     int error;       /* why nothing works any more */
     int send_error;  /* why nothing goes out any more */
+    int wait_error;  /* waiting for the lower socket has failed */
     int lower_end;   /* behind the last byte of the lower socket: 0 or an error */
     unsigned inside; /* callbacks under way that still use it */
     bool kicked;

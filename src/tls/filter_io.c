@@ -31,13 +31,13 @@ static int bio_read(BIO *bio, char *buffer, int size)
     ssize_t n = filter->lower->engine->ops->try_recv(filter->lower, buffer, (size_t)size);
     if (n > 0)
         return (int)n;
-    if (n == -EAGAIN) {
+    if (n == -EAGAIN && filter->wait_error == 0) {
         filter->dry = true;
         BIO_set_retry_read(bio);
         return -1;
     }
     filter->has_ended = true;
-    filter->lower_end = (int)n;
+    filter->lower_end = n == -EAGAIN ? filter->wait_error : (int)n;
     return n == 0 ? 0 : -1;
 }
 
@@ -466,7 +466,8 @@ int bide__tls_filter_prepare(struct bide__tls_filter *filter, const char *server
     BIO_set_data(bio, filter);
     BIO_set_init(bio, 1);
     SSL_set_bio(filter->ssl, bio, bio);
-    SSL_set_app_data(filter->ssl, filter);
+    if (SSL_set_app_data(filter->ssl, filter) != 1)
+        return -ENOMEM;
     if (!context->is_server)
         return prepare_client(filter, server_name, port);
     filter->certificates = bide__tls_certificates_of(context);

@@ -79,7 +79,12 @@ static RIG_UNUSED struct ends ends_over(struct bide_engine *engine, struct bide_
 static RIG_UNUSED void lower_pair(struct bide_engine *engine, struct bide_sock *lower[2])
 {
     int fds[2];
+    int bytes = 64 * KIB; /* or the kernel may take whatever a test sends */
     rig_tcp(fds);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), 0);
+        CHECK_INT(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+    }
     for (int i = 0; i < 2; i++)
         CHECK_INT(engine->ops->sock_adopt(engine, fds[i], BIDE_ADOPT_STREAM, &lower[i]), 0);
 }
