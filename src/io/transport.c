@@ -380,6 +380,7 @@ void bide_transport_close(bide_transport *transport)
     if (!begin_closing(transport))
         return;
     struct bide__channel *channel = &transport->channel;
+    transport->aborted = channel->swap; /* then there is no other way to end */
     bide__channel_cancel_recv(channel);
     bide__channel_flush(channel);
     bide__channel_farewell(channel);
