@@ -201,8 +201,11 @@ static void hold_sigpipe(struct held *held)
     sigemptyset(&held->broken);
     sigaddset(&held->broken, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &held->broken, &held->before);
-    sigpending(&pending);
-    held->was_pending = sigismember(&pending, SIGPIPE);
+    held->was_pending = false;
+    if (sigismember(&held->before, SIGPIPE)) { /* else it would have arrived */
+        sigpending(&pending);
+        held->was_pending = sigismember(&pending, SIGPIPE);
+    }
 }
 
 static void release_sigpipe(const struct held *held, ssize_t result)
