@@ -1,6 +1,8 @@
 /* The life of a stream: made of a socket, aborted, closed. The invariants stand in stream.h. */
 #include "io/stream.h"
 
+#include "io/stream_guard.h"
+
 #include <stdlib.h>
 
 /* The tasks that were inside are gone. */
@@ -11,6 +13,8 @@ static void stream_abandon(struct bide__channel *channel)
     stream->inside = 0;
     stream->room_coro = NULL;
     stream->writer = NULL;
+    if (stream->guard)
+        bide__stream_guard_end(stream->guard);
 }
 
 static void stream_free(struct bide__channel *channel)

@@ -14,11 +14,14 @@
 
 #include <bide/stream.h>
 
+struct bide__stream_guard;
+
 struct bide_stream {
     struct bide__channel channel;
     unsigned inside;
     bool no_input; /* which of the two it is not for */
     bool no_output;
+    struct bide__stream_guard *guard; /* NULL: nobody watches beside the tasks */
 
     bool reading;
     bool skipping; /* a line was over the limit: its rest is to be skipped */

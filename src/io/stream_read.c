@@ -59,9 +59,11 @@ int bide__stream_wait_readable(bide_stream *stream, struct bide__coro *coro)
     int rc = bide__cancel_check(coro);
     if (rc < 0)
         return rc;
+    bool is_taken_over = bide__operation_pending(&stream->channel.recv); /* from a guard */
     bide__operation_prepare(&stream->channel.recv, coro);
-    rc = bide__channel_ops(&stream->channel)
-             ->recv_wait(stream->channel.sock, &stream->channel.recv.op);
+    rc = is_taken_over ? BIDE_PENDING
+                       : bide__channel_ops(&stream->channel)
+                             ->recv_wait(stream->channel.sock, &stream->channel.recv.op);
     rc = bide__operation_wait(&stream->channel.recv, rc, &recv_wait);
     return input_error(stream) < 0 ? input_error(stream) : rc;
 }

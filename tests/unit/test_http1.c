@@ -17,8 +17,11 @@
 
 enum { FIELDS_MAX = 64, OUT_BYTES = 4096 };
 
-static const struct bide__http1_limits limits = {
-    .line_bytes = 8192, .head_bytes = 16384, .n_fields = FIELDS_MAX};
+#define LIMITS \
+    { \
+        .line_bytes = 8192, .head_bytes = 16384, .n_fields = FIELDS_MAX \
+    }
+static const struct bide__http1_limits limits = LIMITS;
 
 /* A message that came to its end, or to an error. */
 struct message {
@@ -83,7 +86,7 @@ static void read_message(struct message *message, const struct bide__http1_head 
     take_body(message, data, size, piece);
 }
 
-static const struct bide__http1_head request_head = {.kind = BIDE__HTTP1_REQUEST, .limits = limits};
+static const struct bide__http1_head request_head = {.kind = BIDE__HTTP1_REQUEST, .limits = LIMITS};
 
 BIDE_TEST(each_request_is_read_in_one_way_or_refused)
 {

@@ -1,0 +1,67 @@
+/*
+ * One connection of a server: HTTP/1.1 requests, one after the other, in its task.
+ *
+ * Invariants
+ *  - `in` holds, from `begin`, the head of the request that is being read or answered, and behind
+ * it what came of its body and of later requests. It moves only while no request is being answered.
+ *  - Answers go out in the order of the requests: a request begins when the answer before it was
+ * ended.
+ *  - While a handler runs, the connection is guarded: its end cancels the task. Bytes that come are
+ * kept as far as there is room.
+ */
+#ifndef BIDE_HTTP_CONNECTION_H
+#define BIDE_HTTP_CONNECTION_H
+
+#include "codec/http1.h"
+#include "http/exchange.h"
+#include "http/server.h"
+#include "io/stream_guard.h"
+
+enum { BIDE__HTTP_FIELDS_INLINE = 32, BIDE__HTTP_IN_INLINE = 1024 };
+
+struct bide__http_connection {
+    struct bide__list node; /* in the server's connections */
+    bide_http_server *server;
+    bide_stream *stream;
+    bide_task *task;
+    bool is_idle; /* between two requests: may be ended any time */
+
+    char *in;
+    size_t begin, end, capacity;
+    char in_inline[BIDE__HTTP_IN_INLINE];
+
+    struct bide__http1_head head;
+    struct bide__http1_field *fields;
+    struct bide__http1_field fields_inline[BIDE__HTTP_FIELDS_INLINE];
+
+    bide_http_request request;
+    struct bide__http1_body body;
+    size_t body_at; /* what comes next of the body, from `begin` on */
+    bool is_continue_due;
+    bool keeps_alive;
+    bool is_chunked; /* the answer */
+    bool is_upgraded;
+
+    struct bide__stream_guard guard;
+    bool is_gone; /* the client */
+};
+
+/* Serves the connection: the handler of the listening server. data: the HTTP server. */
+int bide__http_connection_main(bide_stream *stream, void *data);
+
+/* http1_reply.c: the answer's way out. */
+int bide__http_connection_write(bide_http_request *request, const void *data, size_t size,
+                                bool ends);
+/* http1_body.c: the body's way in, and what is left of it when the answer is ended: 0, or an error
+ * if the connection can't go on. */
+int bide__http_connection_read(bide_http_request *request, void *buffer, size_t size);
+int bide__http_connection_skip_body(struct bide__http_connection *connection);
+
+static inline struct bide__http_connection *bide__http_connection_of(
+    const bide_http_request *request)
+{
+    return (struct bide__http_connection *)((uintptr_t)request -
+                                            offsetof(struct bide__http_connection, request));
+}
+
+#endif

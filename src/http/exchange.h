@@ -1,0 +1,107 @@
+/*
+ * An exchange, as asking, answering and the protocol below share it.
+ *
+ * Invariants
+ *  - What handlers see of a request is whole before the first of them runs, and stays until the
+ * last has returned.
+ *  - The answer is in one of four states: none yet, begun (nothing is sent), sent (its head is
+ * out), ended. It only goes forward.
+ *  - The protocol is known by its functions alone.
+ */
+#ifndef BIDE_HTTP_EXCHANGE_H
+#define BIDE_HTTP_EXCHANGE_H
+
+#include "http/fields.h"
+
+#include <bide/http_app.h>
+
+enum bide__reply_state {
+    BIDE__REPLY_NONE,
+    BIDE__REPLY_BEGUN,
+    BIDE__REPLY_SENT,
+    BIDE__REPLY_ENDED,
+};
+
+/* How bodies and answers go through a protocol. Each may suspend and returns as the call of a
+ * handler does. */
+struct bide__exchange_ops {
+    /* As bide_http_read(). */
+    int (*read)(bide_http_request *request, void *buffer, size_t size);
+    /* A piece of the answer, with its head before it if that is not sent. ends: it is the last
+     * one. The length that was said is kept to already. */
+    int (*write)(bide_http_request *request, const void *data, size_t size, bool ends);
+    const char *(*header)(const bide_http_request *request, const char *name);
+    size_t (*n_headers)(const bide_http_request *request);
+    struct bide_http_field (*header_at)(const bide_http_request *request, size_t i);
+    struct bide_address (*peer)(const bide_http_request *request);
+};
+
+/* One segment of a path, or what stands in the place of a {name}. */
+struct bide__http_segment {
+    const char *text;
+    size_t size;
+};
+
+struct bide__http_param {
+    const char *name; /* the route's */
+    const char *value;
+};
+
+enum { BIDE__HTTP_SEGMENTS_MAX = 64, BIDE__HTTP_PARAMS_MAX = 16, BIDE__HTTP_SCRATCH = 512 };
+
+struct bide_http_request {
+    const struct bide__exchange_ops *ops;
+    bide_http_app *app;
+    const char *method;
+    const char *target;
+    const char *host;
+    char *path;
+    const char *query;
+    bool is_secure;
+    bool is_head;           /* asked with HEAD: the answer has no body */
+    int64_t content_length; /* -1: unknown */
+    size_t body_bytes_max;
+    bool is_body_late; /* the client let us wait for it too long */
+
+    size_t n_params;
+    struct bide__http_param params[BIDE__HTTP_PARAMS_MAX];
+
+    enum bide__reply_state reply_state;
+    int status;
+    int64_t reply_length; /* -1: unknown */
+    uint64_t n_written;
+    const char *type; /* the Content-Type, or NULL */
+    bide_http_fields fields;
+
+    struct bide__http_block *blocks; /* what bide_http_alloc() gave beyond the scratch */
+    size_t scratch_used;
+    char scratch[BIDE__HTTP_SCRATCH] __attribute__((aligned(16)));
+};
+
+/* For one exchange after the other on the same memory; zeroed before the first. */
+void bide__http_request_begin(bide_http_request *request);
+/* Memory that this exchange took goes back. */
+void bide__http_request_end(bide_http_request *request);
+
+/*
+ * Takes the target apart: path and query. -EINVAL: a path that is none, such as one with a NUL.
+ * -ENOMEM.
+ */
+int bide__http_request_take_target(bide_http_request *request, struct bide__http_segment origin);
+
+/* Whether an answer of this status has a body at all. */
+static inline bool bide__http_has_body(const bide_http_request *request)
+{
+    return !request->is_head && request->status >= 200 && request->status != 204 &&
+           request->status != 304;
+}
+
+/* Runs what the application has for the request, and ends the answer, whatever it takes. Returns
+ * what the handler did, or why the connection can't go on. */
+int bide__http_app_answer(bide_http_app *app, bide_http_request *request);
+
+/* The application is served once more, or once less: its hooks run. Suspend. */
+int bide__http_app_begin(bide_http_app *app);
+int bide__http_app_end(bide_http_app *app);
+
+#endif

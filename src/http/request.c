@@ -1,0 +1,265 @@
+/* What a request asks; see exchange.h. */
+#include "http/exchange.h"
+
+#include <bide/error.h>
+#include <bide/url.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bide__http_block {
+    struct bide__http_block *next;
+    char data[] __attribute__((aligned(16)));
+};
+
+void bide__http_request_begin(bide_http_request *request)
+{
+    request->n_params = 0;
+    request->path = NULL;
+    request->query = NULL;
+    request->reply_state = BIDE__REPLY_NONE;
+    request->status = 0;
+    request->reply_length = -1;
+    request->n_written = 0;
+    request->type = NULL;
+    request->is_body_late = false;
+    request->scratch_used = 0;
+}
+
+void bide__http_request_end(bide_http_request *request)
+{
+    bide__http_fields_clear(&request->fields);
+    while (request->blocks) {
+        struct bide__http_block *block = request->blocks;
+        request->blocks = block->next;
+        free(block);
+    }
+}
+
+void *bide_http_alloc(bide_http_request *request, size_t size)
+{
+    if (!request || size > SIZE_MAX / 2)
+        return NULL;
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (rounded <= sizeof request->scratch - request->scratch_used) {
+        void *memory = request->scratch + request->scratch_used;
+        request->scratch_used += rounded;
+        return memory;
+    }
+    struct bide__http_block *block = malloc(sizeof *block + rounded);
+    if (!block)
+        return NULL;
+    block->next = request->blocks;
+    request->blocks = block;
+    return block->data;
+}
+
+/* The path */
+
+/* Takes segments of one and two dots out of a path that begins with a slash, in place. */
+static size_t remove_dots(char *path, size_t size)
+{
+    size_t out = 0;
+    for (size_t in = 0; in < size;) {
+        const char *next = memchr(path + in + 1, '/', size - in - 1);
+        size_t length = next ? (size_t)(next - path) - in : size - in;
+        bool is_dot = length == 2 && path[in + 1] == '.';
+        bool is_up = length == 3 && path[in + 1] == '.' && path[in + 2] == '.';
+        if (is_up)
+            while (out > 0 && path[--out] != '/')
+                ;
+        if (!is_dot && !is_up) {
+            memmove(path + out, path + in, length);
+            out += length;
+        } else if (in + length == size) {
+            path[out++] = '/';
+        }
+        in += length;
+    }
+    return out;
+}
+
+int bide__http_request_take_target(bide_http_request *request, struct bide__http_segment origin)
+{
+    const char *question = memchr(origin.text, '?', origin.size);
+    size_t size = question ? (size_t)(question - origin.text) : origin.size;
+    if (question)
+        request->query = question + 1;
+    char *path = bide_http_alloc(request, size + 2);
+    if (!path)
+        return -ENOMEM;
+    bool is_escaped = memchr(origin.text, '%', size);
+    if (is_escaped) {
+        int n = bide_url_decode(origin.text, size, path, size + 1);
+        if (n < 0)
+            return -EINVAL;
+        size = (size_t)n;
+    } else {
+        memcpy(path, origin.text, size);
+    }
+    if (memchr(path, '\0', size))
+        return -EINVAL;
+    if (is_escaped || memmem(path, size, "/.", 2))
+        size = remove_dots(path, size);
+    if (size == 0)
+        path[size++] = '/';
+    path[size] = '\0';
+    request->path = path;
+    return 0;
+}
+
+/* What handlers ask */
+
+const char *bide_http_method(const bide_http_request *request)
+{
+    return request ? request->method : NULL;
+}
+
+const char *bide_http_target(const bide_http_request *request)
+{
+    return request ? request->target : NULL;
+}
+
+const char *bide_http_path(const bide_http_request *request)
+{
+    return request ? request->path : NULL;
+}
+
+const char *bide_http_query(const bide_http_request *request)
+{
+    return request ? request->query : NULL;
+}
+
+/* A piece of a query as forms write it: "+" is a space. */
+static const char *decode_piece(bide_http_request *request, const char *text, size_t size)
+{
+    char *piece = bide_http_alloc(request, 2 * size + 2);
+    if (!piece)
+        return NULL;
+    char *spaced = piece + size + 1;
+    for (size_t i = 0; i < size; i++)
+        spaced[i] = text[i] == '+' ? ' ' : text[i];
+    int n = bide_url_decode(spaced, size, piece, size + 1);
+    if (n < 0 || memchr(piece, '\0', (size_t)n))
+        return NULL;
+    return piece;
+}
+
+const char *bide_http_query_get(bide_http_request *request, const char *name)
+{
+    if (!request || !request->query || !name)
+        return NULL;
+    for (const char *at = request->query;;) {
+        size_t size = strcspn(at, "&");
+        const char *equals = memchr(at, '=', size);
+        size_t name_size = equals ? (size_t)(equals - at) : size;
+        const char *decoded = decode_piece(request, at, name_size);
+        if (decoded && size > 0 && strcmp(decoded, name) == 0)
+            return equals ? decode_piece(request, equals + 1, size - name_size - 1) : "";
+        if (at[size] == '\0')
+            return NULL;
+        at += size + 1;
+    }
+}
+
+const char *bide_http_host(const bide_http_request *request)
+{
+    return request ? request->host : NULL;
+}
+
+const char *bide_http_header(const bide_http_request *request, const char *name)
+{
+    return request && name ? request->ops->header(request, name) : NULL;
+}
+
+const struct bide_http_field *bide_http_headers(bide_http_request *request, size_t *ret_n)
+{
+    if (!request)
+        return NULL;
+    size_t n = request->ops->n_headers(request);
+    struct bide_http_field *all = bide_http_alloc(request, n * sizeof *all);
+    if (!all)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        all[i] = request->ops->header_at(request, i);
+    if (ret_n)
+        *ret_n = n;
+    return all;
+}
+
+const char *bide_http_param(const bide_http_request *request, const char *name)
+{
+    if (!request || !name)
+        return NULL;
+    for (size_t i = 0; i < request->n_params; i++)
+        if (strcmp(request->params[i].name, name) == 0)
+            return request->params[i].value;
+    return NULL;
+}
+
+struct bide_address bide_http_peer(const bide_http_request *request)
+{
+    return request ? request->ops->peer(request) : (struct bide_address){.length = 0};
+}
+
+bool bide_http_is_secure(const bide_http_request *request)
+{
+    return request && request->is_secure;
+}
+
+int64_t bide_http_content_length(const bide_http_request *request)
+{
+    return request ? request->content_length : -1;
+}
+
+int bide_http_read(bide_http_request *request, void *buffer, size_t size)
+{
+    if (!request || !buffer || size == 0)
+        return -EINVAL;
+    return request->ops->read(request, buffer, size);
+}
+
+/* Grows by doubling: the memory of an announced length is not taken before the bytes have come. */
+int bide_http_read_all(bide_http_request *request, size_t limit, char **ret_data)
+{
+    enum { FIRST_BYTES = 4096 };
+    if (!request || !ret_data)
+        return -EINVAL;
+    if (limit == 0)
+        limit = request->body_bytes_max;
+    if (request->content_length > 0 && (uint64_t)request->content_length > limit)
+        return -BIDE_ELIMIT;
+    size_t size = 0, capacity = limit < FIRST_BYTES ? limit : FIRST_BYTES;
+    char *data = malloc(capacity + 1);
+    int rc = data ? 1 : -ENOMEM;
+    while (rc > 0) {
+        char beyond;
+        bool is_full = size == limit;
+        if (size == capacity && !is_full) {
+            capacity = capacity < limit / 2 ? 2 * capacity : limit;
+            char *larger = realloc(data, capacity + 1);
+            rc = larger ? rc : -ENOMEM;
+            if (!larger)
+                break;
+            data = larger;
+        }
+        rc = bide_http_read(request, is_full ? &beyond : data + size,
+                            is_full ? 1 : capacity - size);
+        if (rc > 0 && is_full)
+            rc = -BIDE_ELIMIT;
+        if (rc > 0)
+            size += (size_t)rc;
+    }
+    char *kept = rc == 0 ? bide_http_alloc(request, size + 1) : NULL;
+    if (rc == 0 && !kept)
+        rc = -ENOMEM;
+    if (rc == 0) {
+        memcpy(kept, data, size);
+        kept[size] = '\0';
+        *ret_data = kept;
+        rc = (int)size;
+    }
+    free(data);
+    return rc;
+}

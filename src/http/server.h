@@ -1,0 +1,36 @@
+/*
+ * A server, as its connections see it.
+ *
+ * Invariant: every connection is in `connections` from its beginning to its end, and the server
+ * outlives them.
+ */
+#ifndef BIDE_HTTP_SERVER_INTERNAL_H
+#define BIDE_HTTP_SERVER_INTERNAL_H
+
+#include "base/list.h"
+
+#include <bide/http_server.h>
+
+enum { BIDE__HTTP_COMMON_SIZE = 128 };
+
+struct bide_http_server {
+    bide_loop *loop;
+    bide_http_app *app;
+    bide_server *listener;
+    struct bide_http_server_opts opts; /* without zeroes */
+    char *name;
+    struct bide__list connections;
+    bool is_closing;
+    bool is_app_begun;
+    bide_handle *grace;
+
+    /* The fields that every answer has, Server and Date, good until that moment. */
+    int64_t common_until_ns;
+    size_t common_size;
+    char common[BIDE__HTTP_COMMON_SIZE];
+};
+
+/* What `common` is now. */
+void bide__http_server_refresh(bide_http_server *server);
+
+#endif
