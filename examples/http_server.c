@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static int hello(bide_http_request *request, void *data)
 {
@@ -35,6 +36,23 @@ static int echo(bide_http_request *request, void *data)
                            (size_t)n);
 }
 
+/* What the server knows of the client, and the time. */
+static int about(bide_http_request *request, void *data)
+{
+    char text[512], date[BIDE_HTTP_DATE_SIZE], peer[BIDE_ADDRESS_TEXT_SIZE];
+    struct bide_address address = bide_http_peer(request);
+    size_t n_headers;
+    (void)data;
+    bide_http_headers(request, &n_headers);
+    bide_address_print(&address, peer, sizeof peer);
+    bide_http_date_print(time(NULL), date);
+    snprintf(text, sizeof text, "%s %s of %s, from %s, %zu fields, at %s\n",
+             bide_http_method(request), bide_http_path(request), bide_http_host(request), peer,
+             n_headers, date);
+    bide_http_reply_header(request, "Cache-Control", "no-store");
+    return bide_http_reply_text(request, 200, text);
+}
+
 static int count(bide_http_request *request, void *data)
 {
     (void)data;
@@ -59,6 +77,7 @@ bide_async(amain, (unsigned, port))
     bide_http_route(app, "GET", "/greet/{name}", greet, NULL, NULL);
     bide_http_route(app, "POST", "/echo", echo, NULL, NULL);
     bide_http_route(app, "GET", "/count", count, NULL, NULL);
+    bide_http_route(app, NULL, "/about", about, NULL, NULL);
     if (port > 0) {
         rc = bide_http_serve_until_signal(app, "127.0.0.1", port, NULL);
     } else {

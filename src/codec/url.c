@@ -399,7 +399,8 @@ static void add_authority(struct text *text, const struct bide_url *url,
         add_normal(text, url->host, true);
     }
     if (url->port.size > 0 && url->port_number != scheme_port(scheme)) {
-        text->size += (size_t)sprintf(text->data + text->size, ":%u", url->port_number);
+        text->size += (size_t)snprintf(text->data + text->size, sizeof ":65535", ":%u",
+                                       url->port_number);
     }
 }
 
