@@ -142,6 +142,8 @@ WRAP_SYSTEM(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
 WRAP_SYSTEM(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n))
 WRAP_SYSTEM(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
 WRAP_SYSTEM(ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size))
+WRAP_SYSTEM(ssize_t, sendfile64, (int to, int from, off64_t *offset, size_t size),
+            (to, from, offset, size))
 WRAP_SYSTEM(ssize_t, preadv64v2, (int fd, const struct iovec *iov, int n, off_t offset, int flags),
             (fd, iov, n, offset, flags))
 WRAP_SYSTEM(ssize_t, pwritev64v2, (int fd, const struct iovec *iov, int n, off_t offset, int flags),

@@ -15,6 +15,7 @@ static void socket_unref(bide_socket *socket)
 {
     if (--socket->refs > 0)
         return;
+    bide_socket_close(socket->spare);
     bide__loop_unref(socket->loop);
     free(socket->piece);
     free(socket);

@@ -59,15 +59,16 @@ int bide_socket_accept(bide_socket *socket, bide_socket **ret_connection,
                                       : -EINVAL;
     if (rc < 0)
         return rc;
-    bide_socket *connection = bide__socket_new(socket->loop, socket->type);
-    rc = connection ? accept_next(socket, coro, &sock) : -ENOMEM;
+    if (!socket->spare)
+        socket->spare = bide__socket_new(socket->loop, socket->type);
+    rc = socket->spare ? accept_next(socket, coro, &sock) : -ENOMEM;
     if (rc == 0) {
+        bide_socket *connection = socket->spare;
+        socket->spare = NULL;
         bide__socket_take(connection, sock);
         if (ret_address && bide_socket_peer(connection, ret_address) < 0)
             ret_address->length = 0;
         *ret_connection = connection;
-    } else {
-        bide_socket_close(connection);
     }
     return bide__socket_end(socket, BIDE__SIDE_INPUT, rc);
 }

@@ -1,9 +1,10 @@
 /*
  * Scenario: bare sockets talk to each other inside one loop, as streams and as datagrams, and the
- * n-th allocation or system call of all that fails, for every n. Likewise waits for readiness.
- * Claim: the call that needed it says so, nothing hangs, crashes or leaks, and an interrupted call
- * is no failure at all.
+ * n-th allocation or system call of all that fails, for every n. Likewise files that are sent,
+ * relays, and waits for readiness. Claim: the call that needed it says so, nothing hangs, crashes
+ * or leaks, and an interrupted call is no failure at all.
  */
+#include <bide/transfer.h>
 #include <bide/watch.h>
 
 #include <dirent.h>
@@ -143,7 +144,8 @@ static int adopt_and_convert(void)
         close(fds[1]);
         return rc;
     }
-    CHECK_INT(sendto(fds[1], "line\n", 5, 0, NULL, 0), 5); /* never injected */
+    while (send(fds[1], "line\n", 5, 0) < 0) /* the one failure may be this one's */
+        ;
     rc = bide_socket_to_stream(socket, NULL, &stream);
     if (rc < 0) {
         bide_socket_close(socket);
@@ -154,6 +156,103 @@ static int adopt_and_convert(void)
     close(fds[1]);
     int closed = bide_close(stream);
     return rc < 0 ? rc : closed;
+}
+
+/* Closes its end: who sends to one that failed is told. */
+static bide_async(hears_file, (bide_socket **, socket))
+{
+    static char heard[LENGTH];
+    size_t size = 0;
+    int rc = 1;
+    while (size < LENGTH && (rc = bide_socket_recv(*socket, heard + size, LENGTH - size)) > 0)
+        size += (size_t)rc;
+    pattern_check(heard, 0, size);
+    bide_socket_close(*socket);
+    *socket = NULL;
+    return rc < 0 ? rc : (int)size;
+}
+
+static int send_parts(bide_socket *socket, bide_file *file)
+{
+    bide_stream *stream;
+    int64_t sent = 0;
+    int rc = bide_socket_send_file(socket, file, 0, 100 * KIB, &sent);
+    if (rc < 0)
+        bide_socket_close(socket);
+    if (rc == 0)
+        CHECK_INT(sent, 100 * KIB);
+    if (rc == 0 && (rc = bide_socket_to_stream(socket, NULL, &stream)) < 0)
+        bide_socket_close(socket);
+    if (rc < 0)
+        return rc;
+    sent = bide_stream_send_file(stream, file, 100 * KIB, BIDE_TO_THE_END);
+    rc = bide_close(stream);
+    return sent < 0 ? (int)sent : rc;
+}
+
+static int send_a_file(void)
+{
+    bide_socket *sockets[2];
+    bide_file *file;
+    int fds[2];
+    int rc = bide_file_open("/tmp", O_RDWR | O_TMPFILE, 0600, &file);
+    if (rc < 0)
+        return rc;
+    rc = bide_file_write(file, data, LENGTH, NULL);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    for (int i = 0; i < 2; i++) {
+        sockets[i] = NULL;
+        int adopted = bide_socket_adopt(fds[i], &sockets[i]);
+        if (adopted < 0)
+            close(fds[i]);
+        rc = rc < 0 ? rc : adopted;
+    }
+    bide_task *hearer = rc == 0 ? bide_spawn(hears_file, &sockets[1]) : NULL;
+    if (hearer)
+        rc = send_parts(sockets[0], file);
+    else
+        bide_socket_close(sockets[0]);
+    int heard = hearer ? bide_await(hearer) : -ENOMEM;
+    bide_socket_close(sockets[1]);
+    int closed = bide_file_close(file);
+    rc = rc < 0 ? rc : closed;
+    return rc < 0 ? rc : heard < 0 ? heard : heard < LENGTH ? -BIDE_EINCOMPLETE : 0;
+}
+
+static int relay_both(void)
+{
+    bide_stream *ends[4]; /* 0 - 1 are connected, and 2 - 3; 1 and 2 are relayed */
+    char *line;
+    int rc = 0;
+    for (int i = 0; i < 4; i += 2) {
+        int fds[2];
+        CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        for (int j = 0; j < 2; j++) {
+            ends[i + j] = NULL;
+            int adopted = bide_stream_adopt(fds[j], NULL, &ends[i + j]);
+            if (adopted < 0)
+                close(fds[j]);
+            rc = rc < 0 ? rc : adopted;
+        }
+    }
+    if (rc == 0)
+        rc = bide_offer(ends[0], "there\n", 6);
+    if (rc == 0)
+        rc = bide_offer(ends[3], "back\n", 5);
+    if (rc == 0)
+        rc = bide_write_eof(ends[0]);
+    if (rc == 0)
+        rc = bide_write_eof(ends[3]);
+    if (rc == 0)
+        rc = bide_relay_both(ends[1], ends[2], NULL);
+    if (rc == 0 && (rc = bide_read_line(ends[3], &line)) == 6)
+        rc = bide_read_line(ends[0], &line);
+    for (int i = 0; i < 4; i++) {
+        if (rc < 0)
+            bide_abort(ends[i]);
+        (void)bide_close(ends[i]);
+    }
+    return rc < 0 ? rc : rc == 5 ? 0 : -BIDE_EINCOMPLETE;
 }
 
 static int wait_ready(void)
@@ -182,8 +281,8 @@ static bide_async(runs, (scenario *, body))
 static bool is_interruptible(const char *function)
 {
     static const char *const functions[] = {
-        "recv", "send",       "sendmsg",      "recvmsg",         "accept4",   "poll",
-        "read", "epoll_wait", "epoll_pwait2", "io_uring_enter2", "getrandom", "write",
+        "recv", "send", "preadv64v2", "sendfile64",   "sendmsg",         "recvmsg",   "accept4",
+        "poll", "read", "epoll_wait", "epoll_pwait2", "io_uring_enter2", "getrandom", "write",
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i], function) == 0)
@@ -244,6 +343,16 @@ BIDE_TEST_SECONDS(datagrams_fail_at_every_call, 120)
 BIDE_TEST_SECONDS(adopting_and_converting_fail_at_every_call, 120)
 {
     fail_each_way(adopt_and_convert);
+}
+
+BIDE_TEST_SECONDS(sending_files_fails_at_every_call, 120)
+{
+    fail_each_way(send_a_file);
+}
+
+BIDE_TEST_SECONDS(relays_fail_at_every_call, 120)
+{
+    fail_each_way(relay_both);
 }
 
 BIDE_TEST_SECONDS(waits_for_readiness_fail_at_every_call, 120)
