@@ -41,8 +41,8 @@ static int work_in(const char *folder)
 {
     char notes[300];
     char drawer[300];
-    char *path;
-    bide_file *file;
+    char *path = NULL;
+    bide_file *file = NULL;
     struct bide_file_status status;
     snprintf(notes, sizeof notes, "%s/notes", folder);
     snprintf(drawer, sizeof drawer, "%s/drawer", folder);

@@ -9,6 +9,7 @@
 #define BIDE_BASE_WATCHED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define BIDE__ASAN 1
@@ -36,6 +37,7 @@
 
 /* Valgrind may watch any build that was made where its headers were. */
 #if defined(BIDE_HAVE_VALGRIND) && BIDE_HAVE_VALGRIND
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 #define BIDE__VALGRIND 1
 #else
@@ -49,6 +51,17 @@ static inline bool bide__on_valgrind(void)
     return RUNNING_ON_VALGRIND > 0;
 #else
     return false;
+#endif
+}
+
+/* Tells it that the kernel wrote there, through io_uring, which it does not see. */
+static inline void bide__filled(const void *memory, size_t size)
+{
+#if BIDE__VALGRIND
+    (void)VALGRIND_MAKE_MEM_DEFINED(memory, size);
+#else
+    (void)memory;
+    (void)size;
 #endif
 }
 

@@ -56,6 +56,12 @@ static int64_t wall_ns(struct bide__sim *sim)
     return sim->base.ops->wall_ns(&sim->base);
 }
 
+/* At most NAME_MAX bytes. */
+static void set_name(struct node *node, const char *name)
+{
+    memcpy(node->name, name, strlen(name) + 1);
+}
+
 static struct node *node_new(struct bide__sim *sim, struct node *parent, const char *name,
                              bool is_directory, unsigned mode)
 {
@@ -70,7 +76,7 @@ static struct node *node_new(struct bide__sim *sim, struct node *parent, const c
     node->is_directory = is_directory;
     node->mode = mode & 07777;
     node->accessed_ns = node->modified_ns = node->changed_ns = wall_ns(sim);
-    strcpy(node->name, name);
+    set_name(node, name);
     bide__list_append(&parent->children, &node->place);
     parent->modified_ns = parent->changed_ns = node->changed_ns;
     return node;
@@ -89,6 +95,7 @@ static void node_unref(struct bide__sim *sim, struct node *node)
 /* It has its name no more. */
 static void node_unlink(struct bide__sim *sim, struct node *node)
 {
+    assert(node->parent);
     node->parent->modified_ns = node->changed_ns = wall_ns(sim);
     bide__list_remove(&node->place);
     node->parent = NULL;
@@ -425,8 +432,8 @@ void bide__sim_file_let_go(struct bide_engine *engine, int fd)
 static bool list_one(struct bide_file_call *call, size_t *n, const char *name, unsigned number,
                      bool is_directory)
 {
-    size_t size = offsetof(struct dirent64, d_name) + strlen(name) + 1;
-    size = (size + 7) & ~(size_t)7;
+    size_t name_bytes = strlen(name) + 1;
+    size_t size = (offsetof(struct dirent64, d_name) + name_bytes + 7) & ~(size_t)7;
     if (call->size - *n < size)
         return false;
     struct dirent64 *entry = (void *)((char *)call->buffer + *n);
@@ -434,7 +441,7 @@ static bool list_one(struct bide_file_call *call, size_t *n, const char *name, u
     entry->d_ino = number;
     entry->d_reclen = (unsigned short)size;
     entry->d_type = is_directory ? DT_DIR : DT_REG;
-    strcpy(entry->d_name, name);
+    memcpy(entry->d_name, name, name_bytes);
     *n += size;
     return true;
 }
@@ -511,7 +518,7 @@ static int why_not_movable(const struct place *from, const struct place *to)
 static int rename_node(struct bide__sim *sim, const char *path, const char *other_path)
 {
     struct place from;
-    struct place to;
+    struct place to = {0};
     int rc = find_node(sim, path, &from);
     if (rc == 0)
         rc = find(sim, other_path, &to);
@@ -519,6 +526,7 @@ static int rename_node(struct bide__sim *sim, const char *path, const char *othe
         rc = why_not_movable(&from, &to);
     if (rc < 0 || to.node == from.node)
         return rc;
+    assert(from.node && to.directory);
     if (to.node)
         node_unlink(sim, to.node);
     struct node *node = from.node;
@@ -527,7 +535,7 @@ static int rename_node(struct bide__sim *sim, const char *path, const char *othe
     node->parent->modified_ns = to.directory->modified_ns = node->changed_ns = wall_ns(sim);
     node->parent = to.directory;
     node->order = ++sim->n_objects;
-    strcpy(node->name, to.name);
+    set_name(node, to.name);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/watched.h"
 #include "engine/file.h"
 
 /* Newer than the header of liburing 2.3. */
@@ -173,6 +174,8 @@ static void set_result(struct ring_call *ring, int result)
         call->result = result;
     if (call->kind == BIDE_CALL_STAT && result == 0)
         bide__file_stated(call, &ring->statx);
+    if (call->kind == BIDE_CALL_READ && result > 0)
+        bide__filled(call->buffer, (size_t)result);
     if (call->kind == BIDE_CALL_CLOSE && result == -EINTR)
         call->result = 0; /* it is closed */
 }

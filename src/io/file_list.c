@@ -65,7 +65,7 @@ static int listing_enter(struct listing *listing, struct bide__coro **ret_coro)
 
 static int make_room(struct listing *listing)
 {
-    if (listing->begin > 0)
+    if (listing->buffer && listing->begin > 0)
         memmove(listing->buffer, listing->buffer + listing->begin, listing->end - listing->begin);
     listing->end -= listing->begin;
     listing->begin = 0;
@@ -212,7 +212,9 @@ static int take_entry(struct listing *listing, struct bide_directory_entry *ret_
         listing->begin += entry->d_reclen;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        strcpy(ret_entry->name, entry->d_name);
+        size_t n = strnlen(entry->d_name, sizeof ret_entry->name - 1);
+        memcpy(ret_entry->name, entry->d_name, n);
+        ret_entry->name[n] = '\0';
         ret_entry->type = type_of(entry->d_type);
         return 1;
     }

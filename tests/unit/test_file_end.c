@@ -319,7 +319,7 @@ BIDE_TEST(a_file_of_a_loop_that_ended_is_refused)
 static bide_async(is_stuck, (int, kind), (int, n_times))
 {
     static struct bide_file_status status;
-    bide_file *file;
+    static bide_file *file;
     for (int i = 0; i < n_times; i++)
         switch (kind) {
         case 0:
@@ -329,8 +329,8 @@ static bide_async(is_stuck, (int, kind), (int, n_times))
             bide_shielded(INFINITY, bide_path_rename("/tmp/bide-none", "/tmp/bide-nothing"));
             break;
         default:
-            if (bide_shielded(INFINITY, bide_file_open("/tmp", O_RDONLY, 0, &file)) == 0)
-                bide_shielded(INFINITY, bide_file_close(file));
+            bide_shielded(INFINITY,
+                          bide_file_open("/tmp/bide-none/a", O_WRONLY | O_CREAT, 0, &file));
         }
     return 0;
 }

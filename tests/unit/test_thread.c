@@ -272,7 +272,16 @@ BIDE_TEST(files_work_while_all_threads_hang)
     rig_end();
 }
 
-static bide_async(leaves_jobs)
+static void *opens_later(void *data)
+{
+    (void)data;
+    usleep((useconds_t)(TICKS(1) * 1e6)); /* the loop waits by then, or will find it open */
+    gate_open();
+    return NULL;
+}
+
+/* `opener`: opens the gate when two hang there; NULL: nobody does. */
+static bide_async(leaves_jobs, (pthread_t *, opener))
 {
     static int number;
     bide_task *task;
@@ -284,15 +293,9 @@ static bide_async(leaves_jobs)
     bide_detach(bide_spawn(to_thread, hang, &number));
     turns(1);
     until_inside(2);
+    if (opener)
+        CHECK_INT(pthread_create(opener, NULL, opens_later, NULL), 0);
     return 0;
-}
-
-static void *opens_later(void *data)
-{
-    (void)data;
-    usleep((useconds_t)(TICKS(1) * 1e6)); /* the loop waits by then, or will find it open */
-    gate_open();
-    return NULL;
 }
 
 /* Two hang, the others have not begun: those never do. */
@@ -301,8 +304,7 @@ BIDE_TEST(a_loop_that_ends_waits_for_what_has_begun)
     rig_needs_kernel();
     pthread_t thread;
     gate_close();
-    CHECK_INT(pthread_create(&thread, NULL, opens_later, NULL), 0);
-    CHECK_INT(bide_run_with((&(struct bide_loop_opts){.threads_max = 2}), leaves_jobs), 0);
+    CHECK_INT(bide_run_with((&(struct bide_loop_opts){.threads_max = 2}), leaves_jobs, &thread), 0);
     CHECK_INT(n_drops, 6);
     CHECK_INT(gate.n_inside, 0);
     pthread_join(thread, NULL);
@@ -314,7 +316,7 @@ BIDE_TEST(a_loop_that_ends_leaves_behind_what_takes_too_long)
     rig_needs_kernel();
     static const struct bide_loop_opts impatient = {.cleanup_seconds = 0.02, .threads_max = 2};
     gate_close();
-    CHECK_INT(bide_run_with(&impatient, leaves_jobs), 0);
+    CHECK_INT(bide_run_with(&impatient, leaves_jobs, NULL), 0);
     CHECK(*take_report()); /* the task that waits for its thread */
     CHECK_INT(n_drops, 4);
     gate_open();
