@@ -21,6 +21,7 @@ struct command {
 static const struct command commands[] = {
     {"chat", "join", "takes part in a chat, on the terminal", chat_join},
     {"chat", "serve", "a chat server for clients such as nc", chat_serve},
+    {"load", NULL, "how fast a web server answers", load},
     {"status", NULL, "the status of many URLs at once", status},
 };
 
