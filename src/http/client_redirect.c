@@ -1,0 +1,173 @@
+/*
+ * URLs of requests, and redirects, as the fetch standard has them.
+ *
+ * Invariant: a URL is HTTP's and has a host before anything is done with it.
+ */
+#include "http/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_scheme(struct bide_url_part scheme, const char *name)
+{
+    return scheme.size == strlen(name) && strncasecmp(scheme.data, name, scheme.size) == 0;
+}
+
+static int check_url(bide_http_response *response, const struct bide_url *parts, const char *text)
+{
+    if (!parts->scheme.data)
+        return bide__http_explain(response, -EINVAL, "\"%.100s\" has no scheme", text);
+    if (!is_scheme(parts->scheme, "http") && !is_scheme(parts->scheme, "https"))
+        return bide__http_explain(response, -EPROTONOSUPPORT, "\"%.*s\" is not HTTP",
+                                  (int)(parts->scheme.size < 40 ? parts->scheme.size : 40),
+                                  parts->scheme.data);
+    if (parts->host.size == 0)
+        return bide__http_explain(response, -EINVAL, "\"%.100s\" has no host", text);
+    return 0;
+}
+
+/* Without the user, and where host and port end. */
+static void show_url(bide_http_response *response, char *shown)
+{
+    const char *url = response->url;
+    const struct bide_url *parts = &response->parts;
+    const char *host = parts->host.data - parts->is_ipv6;
+    const char *from = parts->user.data ? parts->user.data : host;
+    char *to = mempcpy(shown, url, (size_t)(from - url));
+    strcpy(to, host);
+    size_t size = (size_t)(parts->path.data - host) + (size_t)(from - url);
+    snprintf(response->server, sizeof response->server, "%.*s", (int)size, shown);
+}
+
+static int take_url(bide_http_response *response, const struct bide_url *parts)
+{
+    int length = bide_url_print(parts, NULL, 0);
+    if (length < 0)
+        return length;
+    char *url = malloc((size_t)length + 1);
+    char *shown = malloc((size_t)length + 1);
+    if (!url || !shown) {
+        free(url);
+        free(shown);
+        return -ENOMEM;
+    }
+    bide_url_print(parts, url, (size_t)length + 1);
+    free(response->url);
+    free(response->url_shown);
+    response->url = url;
+    response->url_shown = shown;
+    bide_url_parse(url, (size_t)length, &response->parts, NULL);
+    show_url(response, shown);
+    return 0;
+}
+
+int bide__http_url_set(bide_http_response *response, const char *text)
+{
+    struct bide_url parts;
+    size_t at;
+    int length = bide_url_repair(text, strlen(text), NULL, 0);
+    if (length < 0)
+        return length == -ENOMEM ? length
+                                 : bide__http_explain(response, -EINVAL, "the URL is too long");
+    char *repaired = malloc((size_t)length + 1);
+    if (!repaired)
+        return -ENOMEM;
+    bide_url_repair(text, strlen(text), repaired, (size_t)length + 1);
+    int rc = bide_url_parse(repaired, (size_t)length, &parts, &at);
+    if (rc == -EINVAL)
+        rc = bide__http_explain(response, rc, "\"%.100s\" is no URL", text);
+    else if (rc < 0)
+        rc = bide__http_explain(response, -EINVAL, "the URL is too long");
+    else
+        rc = check_url(response, &parts, text);
+    if (rc == 0)
+        rc = take_url(response, &parts);
+    free(repaired);
+    return rc;
+}
+
+/* Redirects */
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* The method that the next request has. */
+static void change_method(bide_http_response *response)
+{
+    int status = response->parsed.status;
+    bool is_post = strcmp(response->method, "POST") == 0;
+    bool is_plain = strcmp(response->method, "GET") == 0 || strcmp(response->method, "HEAD") == 0;
+    if ((status == 303 && !is_plain) || ((status == 301 || status == 302) && is_post)) {
+        strcpy(response->method, "GET");
+        response->drops_body = true;
+    }
+}
+
+/* Location against the URL that answered; a fragment of its own goes before the old one. */
+static char *resolve(const bide_http_response *response, const char *location)
+{
+    struct bide_url reference;
+    struct bide_url base = response->parts;
+    char *whole = NULL;
+    base.user = (struct bide_url_part){0}; /* what one URL grants is not handed on */
+    int length = bide_url_repair(location, strlen(location), NULL, 0);
+    char *repaired = length >= 0 ? malloc((size_t)length + 1) : NULL;
+    if (!repaired)
+        return NULL;
+    bide_url_repair(location, strlen(location), repaired, (size_t)length + 1);
+    if (bide_url_parse(repaired, (size_t)length, &reference, NULL) == 0) {
+        reference.user = (struct bide_url_part){0};
+        if (!reference.fragment.data)
+            reference.fragment = base.fragment;
+        length = bide_url_resolve(&base, &reference, NULL, 0);
+        whole = length >= 0 ? malloc((size_t)length + 1) : NULL;
+        if (whole)
+            bide_url_resolve(&base, &reference, whole, (size_t)length + 1);
+    }
+    free(repaired);
+    return whole;
+}
+
+static int check_count(bide_http_response *response)
+{
+    unsigned most = response->session->opts.redirects_max;
+    if (response->n_redirects < most)
+        return 0;
+    return bide__http_explain(response, -ELOOP, "more than %u redirects", most);
+}
+
+int bide__http_redirect(bide_http_response *response)
+{
+    char before[sizeof response->server];
+    const char *location = bide__http_answer_field(response, "location");
+    if (!is_redirect(response->parsed.status) || !location || response->opts->no_redirects)
+        return 0;
+    int rc = check_count(response);
+    if (rc < 0)
+        return rc;
+    char *url = resolve(response, location);
+    if (!url)
+        return bide__http_explain(response, -EINVAL, "a redirect to \"%.100s\"", location);
+    bide__http_body_drain(response);
+    change_method(response);
+    if (!response->drops_body && bide__http_out_rewind(&response->out) < 0) {
+        free(url);
+        return bide__http_explain(response, -EOPNOTSUPP,
+                                  "a redirect asks for a body that cannot be sent twice");
+    }
+    strcpy(before, response->server);
+    rc = bide__http_url_set(response, url);
+    free(url);
+    if (rc < 0)
+        return rc;
+    if (strcmp(before, response->server) != 0)
+        response->has_left_origin = true;
+    response->n_redirects++;
+    bide__http_answer_reset(response);
+    return 1;
+}

@@ -1,0 +1,233 @@
+/* Forms; see bide/http_form.h. A form does not change while it is sent. */
+#include "http/body.h"
+#include "http/fields.h"
+
+#include <bide/http.h>
+#include <bide/url.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bide__http_part {
+    struct bide__http_part *next;
+    char *name;
+    char *filename; /* NULL: a text, or data without one */
+    char *type;     /* NULL: a text */
+    char *path;     /* NULL: what it has is in memory */
+    char *data;
+    size_t size;
+};
+
+struct bide_http_form {
+    struct bide__http_part *first, **last;
+    bool is_multipart;
+};
+
+int bide_http_form_new(bide_http_form **ret_form)
+{
+    if (!ret_form)
+        return -EINVAL;
+    bide_http_form *form = calloc(1, sizeof *form);
+    if (!form)
+        return -ENOMEM;
+    form->last = &form->first;
+    *ret_form = form;
+    return 0;
+}
+
+static void part_free(struct bide__http_part *part)
+{
+    if (!part)
+        return;
+    free(part->name);
+    free(part->filename);
+    free(part->type);
+    free(part->path);
+    free(part->data);
+    free(part);
+}
+
+void bide_http_form_free(bide_http_form *form)
+{
+    if (!form)
+        return;
+    for (struct bide__http_part *part = form->first, *next; part; part = next) {
+        next = part->next;
+        part_free(part);
+    }
+    free(form);
+}
+
+/* A copy that may be NULL as the original. */
+static bool copy(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return *to || !from;
+}
+
+static int part_add(bide_http_form *form, const struct bide__http_part *model)
+{
+    struct bide__http_part *part = calloc(1, sizeof *part);
+    if (!part)
+        return -ENOMEM;
+    bool is_whole = copy(&part->name, model->name) && copy(&part->filename, model->filename) &&
+                    copy(&part->type, model->type) && copy(&part->path, model->path);
+    if (is_whole && !model->path) {
+        part->data = malloc(model->size + 1);
+        if (part->data && model->size > 0)
+            memcpy(part->data, model->data, model->size);
+        part->size = model->size;
+        is_whole = part->data;
+    }
+    if (!is_whole) {
+        part_free(part);
+        return -ENOMEM;
+    }
+    *form->last = part;
+    form->last = &part->next;
+    return 0;
+}
+
+int bide_http_form_add(bide_http_form *form, const char *name, const char *value)
+{
+    if (!form || !name || !value)
+        return -EINVAL;
+    struct bide__http_part model = {
+        .name = (char *)(uintptr_t)name, .data = (char *)(uintptr_t)value, .size = strlen(value)};
+    return part_add(form, &model);
+}
+
+/* A file, or what looks like one. */
+static int file_add(bide_http_form *form, struct bide__http_part *model, const char *type)
+{
+    if ((model->filename && !bide__http_is_value(model->filename)) ||
+        (type && !bide__http_is_value(type)))
+        return -EINVAL;
+    if (!type)
+        type = bide_http_media_type(model->filename ? model->filename : "");
+    model->type = (char *)(uintptr_t)type;
+    int rc = part_add(form, model);
+    if (rc == 0)
+        form->is_multipart = true;
+    return rc;
+}
+
+int bide_http_form_add_data(bide_http_form *form, const char *name, const char *filename,
+                            const char *type, const void *data, size_t size)
+{
+    if (!form || !name || (!data && size > 0))
+        return -EINVAL;
+    struct bide__http_part model = {.name = (char *)(uintptr_t)name,
+                                    .filename = (char *)(uintptr_t)filename,
+                                    .data = (char *)(uintptr_t)data,
+                                    .size = size};
+    return file_add(form, &model, type);
+}
+
+int bide_http_form_add_file(bide_http_form *form, const char *name, const char *path,
+                            const char *filename, const char *type)
+{
+    if (!form || !name || !path)
+        return -EINVAL;
+    const char *slash = strrchr(path, '/');
+    if (!filename)
+        filename = slash ? slash + 1 : path;
+    struct bide__http_part model = {.name = (char *)(uintptr_t)name,
+                                    .filename = (char *)(uintptr_t)filename,
+                                    .path = (char *)(uintptr_t)path};
+    return file_add(form, &model, type);
+}
+
+/* How it is sent */
+
+bool bide__http_form_is_multipart(const bide_http_form *form)
+{
+    return form->is_multipart;
+}
+
+/* As the URL standard has it: a space is "+", and what is no letter or digit is escaped. */
+static void encode(struct bide__http_text *text, const char *data, size_t size)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *to = bide__http_text_room(text, 3 * size);
+    if (!to)
+        return;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)data[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (is_plain || c == '*' || c == '-' || c == '.' || c == '_') {
+            *to++ = (char)c;
+        } else if (c == ' ') {
+            *to++ = '+';
+        } else {
+            *to++ = '%';
+            *to++ = digits[c >> 4];
+            *to++ = digits[c & 15];
+        }
+    }
+    text->size = (size_t)(to - text->data);
+}
+
+void bide__http_form_encode(const bide_http_form *form, struct bide__http_text *text)
+{
+    for (const struct bide__http_part *part = form->first; part; part = part->next) {
+        if (part != form->first)
+            bide__http_text_say(text, "&");
+        encode(text, part->name, strlen(part->name));
+        bide__http_text_say(text, "=");
+        encode(text, part->data, part->size);
+    }
+}
+
+struct bide__http_part *bide__http_form_first(const bide_http_form *form)
+{
+    return form->first;
+}
+
+struct bide__http_part *bide__http_part_next(const struct bide__http_part *part)
+{
+    return part->next;
+}
+
+/* In quotes, as browsers do it: what would end the text or the line is escaped. */
+static void quote(struct bide__http_text *text, const char *value)
+{
+    bide__http_text_say(text, "\"");
+    for (; *value; value++) {
+        if (*value == '"')
+            bide__http_text_say(text, "%22");
+        else if (*value == '\r')
+            bide__http_text_say(text, "%0D");
+        else if (*value == '\n')
+            bide__http_text_say(text, "%0A");
+        else
+            bide__http_text_add(text, value, 1);
+    }
+    bide__http_text_say(text, "\"");
+}
+
+void bide__http_part_head(const struct bide__http_part *part, const char *boundary,
+                          struct bide__http_text *text)
+{
+    bide__http_text_print(text, "--%s\r\nContent-Disposition: form-data; name=", boundary);
+    quote(text, part->name);
+    if (part->filename) {
+        bide__http_text_say(text, "; filename=");
+        quote(text, part->filename);
+    }
+    if (part->type)
+        bide__http_text_print(text, "\r\nContent-Type: %s", part->type);
+    bide__http_text_say(text, "\r\n\r\n");
+}
+
+const char *bide__http_part_data(const struct bide__http_part *part, size_t *ret_size)
+{
+    *ret_size = part->size;
+    return part->data;
+}
+
+const char *bide__http_part_path(const struct bide__http_part *part)
+{
+    return part->path;
+}
