@@ -330,13 +330,32 @@ BIDE_TEST(rebuilding_the_watches_may_fail_and_is_made_up_for)
 }
 
 /* The peer's calls are of those that fault.h does not know, so that they are not counted. */
+static void peer_moves(int fd, char *data, size_t size,
+                       int (*move)(int, struct mmsghdr *, unsigned))
+{
+    struct iovec piece = {data, size};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}};
+    CHECK_INT(move(fd, &message, 1), 1);
+    CHECK_INT(message.msg_len, size);
+}
+
+static int send_one(int fd, struct mmsghdr *messages, unsigned n)
+{
+    return sendmmsg(fd, messages, n, 0);
+}
+
+static int receive_one(int fd, struct mmsghdr *messages, unsigned n)
+{
+    return recvmmsg(fd, messages, n, 0, NULL);
+}
+
 static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op *sending)
 {
     struct bide_engine *engine = pair->sock->engine;
     const struct bide_engine_ops *ops = engine->ops;
     char data[64];
     memset(data, 'x', sizeof(data));
-    CHECK_INT(sendto(pair->peer, data, sizeof(data), 0, NULL, 0), sizeof(data));
+    peer_moves(pair->peer, data, sizeof(data), send_one);
     int before = receiving->n_ends;
     int rc = ops->recv_wait(pair->sock, &receiving->op);
     if (rc == BIDE_PENDING) {
@@ -356,7 +375,7 @@ static void echo(struct rig_pair *pair, struct rig_op *receiving, struct rig_op 
         rc = sending->result;
     }
     CHECK_INT(rc, 0);
-    CHECK_INT(recvfrom(pair->peer, data, sizeof(data), 0, NULL, NULL), sizeof(data));
+    peer_moves(pair->peer, data, sizeof(data), receive_one);
 }
 
 enum { WARM_UP = 10, ROUNDS = 1000 };
