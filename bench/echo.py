@@ -16,15 +16,21 @@ import statistics
 import subprocess
 import sys
 
-SERVERS = {  # the program, and its engine
-    "raw epoll": ("raw_epoll_echo", ""),
-    "bide epoll": ("echo_server", "epoll"),
-    "raw uring": ("raw_uring_echo", ""),
-    "bide uring": ("echo_server", "uring"),
+SERVERS = {  # the program with an option, and its engine
+    "raw epoll": (["raw_epoll_echo"], ""),
+    "bide epoll": (["echo_server"], "epoll"),
+    "protocol epoll": (["protocol_echo"], "epoll"),
+    "buffered epoll": (["protocol_echo", "-b"], "epoll"),
+    "raw uring": (["raw_uring_echo"], ""),
+    "bide uring": (["echo_server"], "uring"),
+    "protocol uring": (["protocol_echo"], "uring"),
 }
 PAIRS = [
     ("bide epoll", "raw epoll"),
+    ("protocol epoll", "raw epoll"),
+    ("buffered epoll", "raw epoll"),
     ("bide uring", "raw uring"),
+    ("protocol uring", "raw uring"),
     ("raw uring", "raw epoll"),
 ]
 
@@ -38,7 +44,7 @@ def client_rate(folder, port, size, connections, seconds):
 
 def measure(folder, name, size, connections, seconds):
     program, engine = SERVERS[name]
-    command = [os.path.join(folder, program), "-k", "0", "-s", str(size)]
+    command = [os.path.join(folder, program[0])] + program[1:] + ["-k", "0", "-s", str(size)]
     environment = dict(os.environ, BIDE_ENGINE=engine)
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
@@ -60,7 +66,7 @@ def compare(options, size, connections):
     for name, rounds in results.items():
         per_cpu = statistics.median(r[0] for r in rounds)
         rate = statistics.median(r[1] for r in rounds)
-        print(f"  {name:12} {per_cpu:9.0f} requests per processor second, {rate:9.0f} per second")
+        print(f"  {name:14} {per_cpu:9.0f} requests per processor second, {rate:9.0f} per second")
     for name, against in PAIRS:
         ratios = [a[0] / b[0] for a, b in zip(results[name], results[against])]
         spread = f"({min(ratios):.3f} to {max(ratios):.3f})"
@@ -73,7 +79,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--cases", default="64x1,64x64")
+    parser.add_argument("--cases", default="64x1,64x64,65536x1")
     options = parser.parse_args()
     for case in options.cases.split(","):
         size, connections = (int(word) for word in case.split("x"))

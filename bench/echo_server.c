@@ -6,29 +6,37 @@
  */
 #include <bide.h>
 
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-static double n_bytes;
+#include "echo_report.h"
 
-static int echo(bide_stream *stream, void *data)
+/* A full buffer says nothing, and costs a read more (docs/decisions/full-reads.md): as in the raw
+ * loops there is room behind a message. */
+enum { ROOM_BYTES = 4096 };
+
+static size_t message_bytes;
+
+static int echo_with(bide_stream *stream, char *buffer, size_t size)
 {
-    /* A full buffer says nothing, and costs a read more (docs/decisions/full-reads.md): as in the
-     * raw loops there is room behind the largest message, of 16 KiB. */
-    char buffer[20 * 1024];
     int n;
-    (void)data;
-    while ((n = bide_read(stream, buffer, sizeof buffer)) > 0) {
+    while ((n = bide_read(stream, buffer, size)) > 0) {
         n_bytes += n;
         int rc = bide_write(stream, buffer, (size_t)n);
         if (rc < 0)
             return rc;
     }
     return n;
+}
+
+static int echo(bide_stream *stream, void *data)
+{
+    size_t size = message_bytes + ROOM_BYTES;
+    char *buffer = malloc(size);
+    (void)data;
+    int rc = buffer ? echo_with(stream, buffer, size) : -1;
+    free(buffer);
+    return rc;
 }
 
 static int stop(void *server)
@@ -44,40 +52,19 @@ bide_async(serve)
     if (rc < 0)
         return rc;
     bide_loop_add_signal_handler(bide_loop_current(), SIGTERM, stop, server, NULL);
-    printf("listening on %u\n", bide_server_port(server));
-    fflush(stdout);
+    say_port(bide_server_port(server));
     rc = bide_server_forever(server);
     bide_server_free(server);
     return rc;
 }
 
-static void report(double message_bytes)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    double user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
-    double cpu_s = user_s + (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
-    double n = n_bytes / message_bytes;
-    printf("requests %.0f cpu_s %.3f user_s %.3f requests_per_cpu_s %.0f\n", n, cpu_s, user_s,
-           cpu_s > 0 ? n / cpu_s : 0);
-}
-
 int main(int argc, char **argv)
 {
-    double message_bytes = 64;
-    for (int option; (option = getopt(argc, argv, "k:s:")) != -1;) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        if (option == 'k') {
-            CPU_SET((size_t)atoi(optarg), &set);
-            sched_setaffinity(0, sizeof set, &set);
-        } else if (option == 's') {
-            message_bytes = atof(optarg);
-        } else {
-            return 2;
-        }
-    }
+    double size = echo_options(argc, argv);
+    if (size == 0)
+        return 2;
+    message_bytes = (size_t)size;
     int status = bide_run(serve);
-    report(message_bytes);
+    report(size);
     return status;
 }

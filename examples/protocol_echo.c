@@ -68,7 +68,9 @@ static int make_echo(void *data, struct bide_party *ret_party)
     struct echo *echo = calloc(1, sizeof *echo);
     if (!echo)
         return -1;
-    *ret_party = (struct bide_party){&echo_protocol, echo, free};
+    ret_party->protocol = &echo_protocol;
+    ret_party->data = echo;
+    ret_party->drop = free;
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -221,3 +222,15 @@ WRAP_NEGATIVE(io_uring_enter2,
                size_t size),
               (ring, n_submit, n_wait, flags, argument, size))
 #endif
+
+bool fault_is_interruptible(const char *function)
+{
+    static const char *const functions[] = {
+        "recv",       "send",         "sendmsg",         "accept4",   "poll",  "read",
+        "epoll_wait", "epoll_pwait2", "io_uring_enter2", "getrandom", "write",
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i], function) == 0)
+            return true;
+    return false;
+}

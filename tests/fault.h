@@ -38,4 +38,8 @@ void fault_hide_uring_features(unsigned features);
 /* The name of the function that failed last on this thread, or NULL. */
 const char *fault_function(void);
 
+/* Whether the kernel may interrupt a function of that name (EINTR); then nothing happened, and the
+ * call is made again. */
+bool fault_is_interruptible(const char *function);
+
 #endif

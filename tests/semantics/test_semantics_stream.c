@@ -45,16 +45,6 @@ TASK_TEST(case_36_separators_across_packets_and_the_earliest_end)
     pair_close(&pair);
 }
 
-static void *answers(void *data)
-{
-    char bytes[4];
-    const int *peer = data;
-    CHECK_INT(fcntl(*peer, F_SETFL, 0), 0);
-    CHECK_INT(recv(*peer, bytes, sizeof bytes, MSG_WAITALL), sizeof bytes);
-    CHECK_INT(send(*peer, bytes, sizeof bytes, 0), sizeof bytes);
-    return NULL;
-}
-
 /* Both the task and the loop have nothing to do but wait for the answer. */
 TASK_TEST(case_37_a_write_reaches_the_kernel_before_the_loop_waits)
 {
@@ -72,14 +62,8 @@ TASK_TEST(case_37_a_write_reaches_the_kernel_before_the_loop_waits)
 BIDE_TEST(case_37_for_protocols_too)
 {
     struct scene scene = {0};
-    pthread_t thread;
     scene_open(&scene);
-    CHECK_INT(pthread_create(&thread, NULL, answers, &scene.peer), 0);
-    CHECK_INT(talker_write(&scene.talker, 0, 4), 0);
-    UNTIL(scene.loop, scene.talker.n_received == 4);
-    CHECK_INT(pthread_join(thread, NULL), 0);
-    talker_close(&scene.talker);
-    UNTIL(scene.loop, scene.talker.lost);
+    scene_is_answered(&scene);
     scene_close(&scene);
 }
 

@@ -167,11 +167,17 @@ STREAM_TEST(a_cancelled_close_says_them_in_the_background)
 STREAM_TEST(last_words_that_do_not_go_out_are_waited_for)
 {
     struct pair pair = veiled_open();
-    static char byte[1];
+    static char bytes[512];
     size_t n = 0;
     for (int n_full = 0; n_full < 3; n_full++, settle())
-        for (; send(bide_stream_fd(pair.stream), byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1; n++)
-            n_full = 0;
+        for (size_t size = sizeof bytes; size > 0; size /= 2) {
+            ssize_t sent;
+            while ((sent = send(bide_stream_fd(pair.stream), bytes, size,
+                                MSG_DONTWAIT | MSG_NOSIGNAL)) > 0) {
+                n += (size_t)sent;
+                n_full = 0;
+            }
+        }
     bide_task *closer = waiting(bide_spawn(closes, pair.stream));
     settle();
     CHECK_INT(bide_task_state(closer), BIDE_TASK_WAITING);

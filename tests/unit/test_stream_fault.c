@@ -125,19 +125,6 @@ static bool is_among(int rc, const int *set, size_t n)
 /* What the other side's failure looks like from here. */
 static const int usual[] = {0, -ENOMEM, -ECONNRESET, -EPIPE, -BIDE_EINCOMPLETE};
 
-/* The kernel may interrupt them, and then nothing happened: the call is made again. */
-static bool is_interruptible(const char *function)
-{
-    static const char *const functions[] = {
-        "recv",       "send",         "sendmsg",         "accept4",   "poll",  "read",
-        "epoll_wait", "epoll_pwait2", "io_uring_enter2", "getrandom", "write",
-    };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (strcmp(functions[i], function) == 0)
-            return true;
-    return false;
-}
-
 typedef int scenario_run(const char *host);
 
 static int run_to_the_end(const char *host, bool rudely)
@@ -175,7 +162,7 @@ static void fail_each(scenario_run *scenario, const char *host, enum fault_kind 
         const char *function = was_hit ? fault_function() : "nothing";
         printf("%lu: %s fails: %d, %d reports\n", n, function, rc, talk.n_reports);
         fflush(stdout);
-        if (!was_hit || (error == EINTR && is_interruptible(function)))
+        if (!was_hit || (error == EINTR && fault_is_interruptible(function)))
             CHECK_INT(rc, 0);
         else if (error != EINTR && !is_among(rc, usual, sizeof usual / sizeof *usual))
             CHECK_INT(rc, -error);

@@ -268,6 +268,7 @@ BIDE_TEST(a_small_buffer_and_a_pause_at_each_call)
     scene_send(&scene, 0, 10 * KIB);
     CHECK_INT(shutdown(scene.peer, SHUT_WR), 0);
     int n_pauses = 0;
+    bide_transport_ref(scene.talker.transport);
     for (; !scene.talker.eof; n_pauses++) {
         UNTIL(scene.loop, scene.talker.deaf || scene.talker.eof);
         some_turns(scene.loop);
@@ -277,6 +278,7 @@ BIDE_TEST(a_small_buffer_and_a_pause_at_each_call)
     CHECK_RANGE(n_pauses, 14, 40);
     CHECK_INT(scene.talker.n_received, 10 * KIB);
     UNTIL(scene.loop, scene.talker.lost);
+    bide_transport_unref(scene.talker.transport);
     scene_close(&scene);
 }
 
@@ -420,29 +422,13 @@ BIDE_TEST(what_a_turn_writes_goes_out_before_the_wait_and_together)
     scene_close(&scene);
 }
 
-static void *answers(void *data)
-{
-    char bytes[100];
-    const int *peer = data;
-    CHECK_INT(fcntl(*peer, F_SETFL, 0), 0);
-    CHECK_INT(recv(*peer, bytes, sizeof bytes, MSG_WAITALL), sizeof bytes);
-    CHECK_INT(send(*peer, bytes, sizeof bytes, 0), sizeof bytes);
-    return NULL;
-}
-
 /* The loop runs once, and has nothing to do but wait for the peer's answer. */
 BIDE_TEST(what_is_written_outside_of_a_turn_goes_out_before_the_wait)
 {
     struct scene scene = {0};
     scene_open(&scene);
     some_turns(scene.loop);
-    CHECK_INT(talker_write(&scene.talker, 0, 100), 0);
-    pthread_t thread;
-    CHECK_INT(pthread_create(&thread, NULL, answers, &scene.peer), 0);
-    UNTIL(scene.loop, scene.talker.n_received == 100);
-    CHECK_INT(pthread_join(thread, NULL), 0);
-    talker_abort(&scene.talker);
-    UNTIL(scene.loop, scene.talker.lost);
+    scene_is_answered(&scene);
     scene_close(&scene);
 }
 

@@ -172,18 +172,6 @@ static bool is_told(int rc, int error)
            rc == -ECONNABORTED;
 }
 
-static bool is_interruptible(const char *function)
-{
-    static const char *const functions[] = {
-        "recv",       "send",         "sendmsg",         "accept4",   "poll",  "read",
-        "epoll_wait", "epoll_pwait2", "io_uring_enter2", "getrandom", "write",
-    };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (strcmp(functions[i], function) == 0)
-            return true;
-    return false;
-}
-
 static void fail_each(int (*scenario)(const char *host), const char *host, enum fault_kind kind,
                       int error)
 {
@@ -198,7 +186,7 @@ static void fail_each(int (*scenario)(const char *host), const char *host, enum 
         const char *function = was_hit ? fault_function() : "nothing";
         printf("%lu: %s fails: %d, %d reports\n", n, function, rc, talk.n_reports);
         fflush(stdout);
-        if (!was_hit || (error == EINTR && is_interruptible(function)))
+        if (!was_hit || (error == EINTR && fault_is_interruptible(function)))
             CHECK_INT(rc, 0);
         else if (rc != 0 && error != EINTR)
             CHECK(is_told(rc, error));
