@@ -8,6 +8,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+bool bide__ws_has_deflate(void)
+{
+    return BIDE_HAVE_ZLIB;
+}
+
+#if BIDE_HAVE_ZLIB
 #include <zlib.h>
 
 /* What a flush ends with, and a message goes without. */
@@ -40,46 +47,46 @@ static unsigned at_most_int(size_t size)
     return size < INT_MAX ? (unsigned)size : INT_MAX;
 }
 
-void bide__ws_deflate_fini(struct bide__ws_deflate *deflate)
+void bide__ws_deflate_fini(struct bide__ws_deflate *self)
 {
-    if (deflate->z)
-        deflateEnd(deflate->z);
-    free(deflate->z);
-    deflate->z = NULL;
+    if (self->z)
+        deflateEnd(self->z);
+    free(self->z);
+    self->z = NULL;
 }
 
-void bide__ws_deflate_forget(struct bide__ws_deflate *deflate)
+void bide__ws_deflate_forget(struct bide__ws_deflate *self)
 {
-    if (deflate->z)
-        deflateReset(deflate->z);
+    if (self->z)
+        deflateReset(self->z);
 }
 
-int bide__ws_deflate_prepare(struct bide__ws_deflate *deflate)
+int bide__ws_deflate_prepare(struct bide__ws_deflate *self)
 {
-    if (deflate->z)
+    if (self->z)
         return 0;
     z_stream *z = stream_new();
     if (!z)
         return -ENOMEM;
-    if (deflateInit2(z, deflate->level, Z_DEFLATED, -deflate->bits, deflate->memory,
-                     Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(z, self->level, Z_DEFLATED, -self->bits, self->memory, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
         free(z);
         return -ENOMEM;
     }
-    deflate->z = z;
+    self->z = z;
     return 0;
 }
 
-size_t bide__ws_deflate_bound(struct bide__ws_deflate *deflate, size_t size)
+size_t bide__ws_deflate_bound(struct bide__ws_deflate *self, size_t size)
 {
     enum { FLUSH_EXTRA = 16 };
-    return deflateBound(deflate->z, size) + FLUSH_EXTRA;
+    return deflateBound(self->z, size) + FLUSH_EXTRA;
 }
 
-size_t bide__ws_deflate_piece(struct bide__ws_deflate *deflate, const char *data, size_t size,
+size_t bide__ws_deflate_piece(struct bide__ws_deflate *self, const char *data, size_t size,
                               bool is_last, char *to, size_t room)
 {
-    z_stream *z = deflate->z;
+    z_stream *z = self->z;
     size_t n = 0;
     do {
         unsigned part = at_most_int(size);
@@ -96,7 +103,7 @@ size_t bide__ws_deflate_piece(struct bide__ws_deflate *deflate, const char *data
     } while (size > 0);
     if (!is_last)
         return n;
-    if (deflate->forgets)
+    if (self->forgets)
         deflateReset(z);
     if (n > sizeof tail && memcmp(to + n - sizeof tail, tail, sizeof tail) == 0)
         return n - sizeof tail;
@@ -106,26 +113,26 @@ size_t bide__ws_deflate_piece(struct bide__ws_deflate *deflate, const char *data
 
 /* Inflating */
 
-void bide__ws_inflate_fini(struct bide__ws_inflate *inflate)
+void bide__ws_inflate_fini(struct bide__ws_inflate *self)
 {
-    if (inflate->z)
-        inflateEnd(inflate->z);
-    free(inflate->z);
-    inflate->z = NULL;
+    if (self->z)
+        inflateEnd(self->z);
+    free(self->z);
+    self->z = NULL;
 }
 
-static int prepare(struct bide__ws_inflate *inflate)
+static int prepare(struct bide__ws_inflate *self)
 {
-    if (inflate->z)
+    if (self->z)
         return 0;
     z_stream *z = stream_new();
     if (!z)
         return -ENOMEM;
-    if (inflateInit2(z, -inflate->bits) != Z_OK) {
+    if (inflateInit2(z, -self->bits) != Z_OK) {
         free(z);
         return -ENOMEM;
     }
-    inflate->z = z;
+    self->z = z;
     return 0;
 }
 
@@ -156,38 +163,83 @@ static bool is_between_blocks(const z_stream *z)
 }
 
 /* The end that the message lacks. */
-static int take_tail(struct bide__ws_inflate *inflate, struct bide__ws_flow *flow)
+static int take_tail(struct bide__ws_inflate *self, struct bide__ws_flow *flow)
 {
     int rc = 0;
-    while (rc == 0 && inflate->n_tail < sizeof tail && flow->room > 0) {
-        const char *in = (const char *)tail + inflate->n_tail;
-        size_t left = sizeof tail - inflate->n_tail;
-        rc = step(inflate->z, &in, &left, flow);
-        inflate->n_tail = sizeof tail - left;
+    while (rc == 0 && self->n_tail < sizeof tail && flow->room > 0) {
+        const char *in = (const char *)tail + self->n_tail;
+        size_t left = sizeof tail - self->n_tail;
+        rc = step(self->z, &in, &left, flow);
+        self->n_tail = sizeof tail - left;
     }
     return rc;
 }
 
-int bide__ws_inflate_take(struct bide__ws_inflate *inflate, struct bide__ws_flow *flow)
+int bide__ws_inflate_take(struct bide__ws_inflate *self, struct bide__ws_flow *flow)
 {
-    int rc = flow->room > 0 ? prepare(inflate) : 1;
-    if (rc == 0 && inflate->was_full) {
+    int rc = flow->room > 0 ? prepare(self) : 1;
+    if (rc == 0 && self->was_full) {
         size_t none = 0;
-        rc = step(inflate->z, &flow->in, &none, flow);
+        rc = step(self->z, &flow->in, &none, flow);
     }
     while (rc == 0 && flow->in_size > 0 && flow->room > 0)
-        rc = step(inflate->z, &flow->in, &flow->in_size, flow);
+        rc = step(self->z, &flow->in, &flow->in_size, flow);
     if (rc == 0 && flow->is_last)
-        rc = take_tail(inflate, flow);
-    inflate->was_full = flow->room == 0;
-    if (rc != 0 || inflate->was_full)
+        rc = take_tail(self, flow);
+    self->was_full = flow->room == 0;
+    if (rc != 0 || self->was_full)
         return rc < 0 ? rc : 1;
     if (!flow->is_last)
         return 0;
-    if (!is_between_blocks(inflate->z))
+    if (!is_between_blocks(self->z))
         return -EBADMSG;
-    inflate->n_tail = 0;
-    if (inflate->forgets)
-        inflateReset(inflate->z);
+    self->n_tail = 0;
+    if (self->forgets)
+        inflateReset(self->z);
     return 0;
 }
+
+#else
+
+void bide__ws_deflate_fini(struct bide__ws_deflate *self)
+{
+    (void)self;
+}
+
+void bide__ws_deflate_forget(struct bide__ws_deflate *self)
+{
+    (void)self;
+}
+
+int bide__ws_deflate_prepare(struct bide__ws_deflate *self)
+{
+    (void)self;
+    return -ENOSYS;
+}
+
+size_t bide__ws_deflate_bound(struct bide__ws_deflate *self, size_t size)
+{
+    (void)self;
+    return size;
+}
+
+size_t bide__ws_deflate_piece(struct bide__ws_deflate *self, const char *data, size_t size,
+                              bool is_last, char *to, size_t room)
+{
+    (void)self, (void)is_last, (void)room;
+    memcpy(to, data, size);
+    return size;
+}
+
+void bide__ws_inflate_fini(struct bide__ws_inflate *self)
+{
+    (void)self;
+}
+
+int bide__ws_inflate_take(struct bide__ws_inflate *self, struct bide__ws_flow *flow)
+{
+    (void)self, (void)flow;
+    return -EBADMSG;
+}
+
+#endif

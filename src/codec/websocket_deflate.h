@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether there is zlib in the build; without it, nobody is to ask for what stands below. */
+bool bide__ws_has_deflate(void);
+
 struct z_stream_s;
 
 /* Messages one after the other, compressed. Zeroed but for the first four: none yet. */
@@ -24,15 +27,15 @@ struct bide__ws_deflate {
     struct z_stream_s *z;
 };
 
-void bide__ws_deflate_fini(struct bide__ws_deflate *deflate);
+void bide__ws_deflate_fini(struct bide__ws_deflate *self);
 /* What was compressed last will not reach the peer: later messages don't refer to it. */
-void bide__ws_deflate_forget(struct bide__ws_deflate *deflate);
-/* 0 or -ENOMEM; before the others. */
-int bide__ws_deflate_prepare(struct bide__ws_deflate *deflate);
+void bide__ws_deflate_forget(struct bide__ws_deflate *self);
+/* 0, -ENOMEM, -ENOSYS without zlib; before the others. */
+int bide__ws_deflate_prepare(struct bide__ws_deflate *self);
 /* How much room a piece of that size needs at most. */
-size_t bide__ws_deflate_bound(struct bide__ws_deflate *deflate, size_t size);
+size_t bide__ws_deflate_bound(struct bide__ws_deflate *self, size_t size);
 /* Compresses a piece of a message. Returns its size; at least 1 if it ends the message. */
-size_t bide__ws_deflate_piece(struct bide__ws_deflate *deflate, const char *data, size_t size,
+size_t bide__ws_deflate_piece(struct bide__ws_deflate *self, const char *data, size_t size,
                               bool is_last, char *to, size_t room);
 
 struct bide__ws_inflate {
@@ -52,9 +55,9 @@ struct bide__ws_flow {
     size_t room;
 };
 
-void bide__ws_inflate_fini(struct bide__ws_inflate *inflate);
+void bide__ws_inflate_fini(struct bide__ws_inflate *self);
 /* 0: all that came in is through; 1: the room is full, there may be more; -EBADMSG: that is not
  * what compressed messages look like; -ENOMEM. */
-int bide__ws_inflate_take(struct bide__ws_inflate *inflate, struct bide__ws_flow *flow);
+int bide__ws_inflate_take(struct bide__ws_inflate *self, struct bide__ws_flow *flow);
 
 #endif
