@@ -1,14 +1,11 @@
 /*
  * Scenario: bare sockets and what only a kernel has: descriptors that come from outside, several
- * kinds of sockets, a process that runs out of descriptors, moments between an event and the task
- * that it wakes.
- * Claim: any socket can be adopted in any state, and nothing else; a lack of descriptors is told,
- * costs no connection and no spinning, and passes; what happened first counts.
+ * kinds of sockets, moments between an event and the task that it wakes.
+ * Claim: any socket can be adopted in any state, and nothing else; what happened first counts.
  */
 #include "socket_rig.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -94,78 +91,6 @@ TASK_TEST(a_network_that_is_not_there)
     int rc = bide_socket_connect(client, &broadcast);
     CHECK(rc == -ENETUNREACH || rc == -EACCES);
     bide_socket_close(client);
-}
-
-static void set_fd_limit(rlim_t n)
-{
-    struct rlimit limit;
-    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = n;
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-static void lack_descriptors(bide_socket *listener, int spare, bide_socket *client)
-{
-    bide_socket *connection = NULL;
-    CHECK_INT(bide_socket_accept(listener, &connection, NULL), -EMFILE);
-    CHECK_PTR(connection, NULL);
-    /* Going on at once does not spin: the call waits, and the loop has time for others. */
-    bide_task *acceptor = waiting(bide_spawn(accepts, listener, &connection));
-    close(spare); /* by others, of whom the engine hears nothing */
-    CHECK_INT(bide_await(acceptor), 0);
-    says(client, "late");
-    hears_text(connection, "late");
-    bide_socket_close(connection);
-}
-
-TASK_TEST(accepting_without_descriptors_fails_once_and_recovers)
-{
-    struct bide_address address;
-    bide_socket *connection;
-    bide_socket *listener = listener_new(4, &address);
-    bide_socket *clients[2];
-    /* The first connection brings along what the engine needs for the like. */
-    for (int i = 0; i < 2; i++) {
-        clients[i] = socket_new(SOCK_STREAM);
-        CHECK_INT(bide_socket_connect(clients[i], &address), 0);
-    }
-    CHECK_INT(bide_socket_accept(listener, &connection, NULL), 0);
-    int spare = dup(0);
-    CHECK(spare >= 0);
-    set_fd_limit((rlim_t)spare + 1);
-    lack_descriptors(listener, spare, clients[1]);
-    set_fd_limit(1024);
-    bide_socket_close(connection);
-    bide_socket_close(clients[0]);
-    bide_socket_close(clients[1]);
-    bide_socket_close(listener);
-}
-
-TASK_TEST(a_descriptor_that_the_loop_closes_ends_the_rest_at_once)
-{
-    struct bide_address address;
-    bide_socket *connections[2];
-    bide_socket *listener = listener_new(4, &address);
-    bide_socket *clients[2];
-    for (int i = 0; i < 2; i++) {
-        clients[i] = socket_new(SOCK_STREAM);
-        CHECK_INT(bide_socket_connect(clients[i], &address), 0);
-    }
-    CHECK_INT(bide_socket_accept(listener, &connections[0], NULL), 0);
-    int next = dup(0);
-    close(next);
-    set_fd_limit((rlim_t)next);
-    CHECK_INT(bide_socket_accept(listener, &connections[1], NULL), -EMFILE);
-    bide_task *acceptor = waiting(bide_spawn(accepts, listener, &connections[1]));
-    bide_socket_close(connections[0]);
-    CHECK_INT(bide_await(acceptor), 0);
-    set_fd_limit(1024);
-    says(clients[1], "late");
-    hears_text(connections[1], "late");
-    bide_socket_close(connections[1]);
-    bide_socket_close(clients[0]);
-    bide_socket_close(clients[1]);
-    bide_socket_close(listener);
 }
 
 TASK_TEST(bytes_that_came_before_the_cancel_are_lost_neither_way)
