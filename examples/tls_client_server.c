@@ -43,7 +43,7 @@ static int ask(unsigned port, bide_tls_context *context)
 {
     bide_stream *stream;
     struct bide_tls_info info;
-    char *line;
+    char *line = NULL;
     int rc = bide_tls_connect("localhost", port, context, NULL, &stream);
     if (rc < 0) {
         printf("not connected: %s: %s\n", bide_strerror(rc), bide_error_detail());

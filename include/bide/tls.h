@@ -18,6 +18,7 @@
 #define BIDE_TLS_H
 
 #include <bide/server.h>
+#include <bide/transport.h>
 
 BIDE_BEGIN_DECLARATIONS
 
@@ -246,6 +247,53 @@ struct bide_tls_info {
  * -ENOMEM. Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_tls_info_get(bide_stream *stream, struct bide_tls_info *ret_info);
+
+/*
+ * The same of a transport.
+ *
+ * ret_info: borrowed until connection_lost. Returns as bide_tls_info_get().
+ * Suspends: no. Cancel: not affected. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_tls_transport_info(bide_transport *transport, struct bide_tls_info *ret_info);
+
+/*
+ * A transport's handshake is over: from now on it carries TLS, or else it is broken, and
+ * connection_lost follows. Called from the loop as a protocol's functions are; not if the loop
+ * closes first.
+ *
+ * error: 0, or as bide_tls_start_client(), with words in bide_error_detail(); or -ECONNABORTED: the
+ * transport was closed or aborted meanwhile. -EBUSY and -EPROTO leave the transport as it was.
+ */
+typedef void bide_tls_started(bide_transport *transport, int error, void *data);
+
+/* Who hears of a transport's handshake. */
+struct bide_tls_party {
+    bide_tls_started *started;
+    void *data;
+    bide_drop *drop; /* runs exactly once, at last; may be NULL */
+};
+
+/*
+ * Turns a transport to TLS, as the client: start_tls. Reading is paused until `started` was called;
+ * what was written before goes out first, and writing is refused with -EBUSY then.
+ *
+ * context: takes a reference; NULL as in bide_tls_connect(). opts: borrowed until return.
+ * party: copied. Returns 0; -ENOTCONN, -EBUSY, -EBADF, -EINVAL, -ENOMEM; on failure `data` stays
+ * the caller's. Suspends: no. Cancel: not affected. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_tls_transport_client(bide_transport *transport, bide_tls_context *context,
+                                          const struct bide_tls_opts *opts,
+                                          const struct bide_tls_party *party);
+
+/*
+ * The same as the server.
+ *
+ * context: of servers. Returns as bide_tls_transport_client().
+ * Suspends: no. Cancel: not affected. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_tls_transport_server(bide_transport *transport, bide_tls_context *context,
+                                          const struct bide_tls_opts *opts,
+                                          const struct bide_tls_party *party);
 
 BIDE_END_DECLARATIONS
 

@@ -210,6 +210,36 @@ static int send_all(struct bide_sock *base, struct bide_op *op, struct iovec *io
     return rc;
 }
 
+/* Ends when try_send() takes something: when nothing is held. */
+static int send_wait(struct bide_sock *base, struct bide_op *op)
+{
+    return send_all(base, op, NULL, 0);
+}
+
+/* Messages and files go past what encrypts. */
+static ssize_t try_recv_message(struct bide_sock *base, struct msghdr *message)
+{
+    (void)base;
+    (void)message;
+    return -ENOTSOCK;
+}
+
+static ssize_t try_send_message(struct bide_sock *base, const struct msghdr *message)
+{
+    (void)base;
+    (void)message;
+    return -ENOTSOCK;
+}
+
+static ssize_t try_send_file(struct bide_sock *base, int file, int64_t offset, size_t size)
+{
+    (void)base;
+    (void)file;
+    (void)offset;
+    (void)size;
+    return -EOPNOTSUPP;
+}
+
 /* What both directions wait for may have come. */
 static void go_on(struct bide__tls_filter *filter)
 {
@@ -359,8 +389,12 @@ static const struct bide_engine_ops filter_ops = {
     .sock_name = sock_name,
     .try_recv = try_recv,
     .try_send = try_send,
+    .try_recv_message = try_recv_message,
+    .try_send_message = try_send_message,
+    .try_send_file = try_send_file,
     .connect = connect_sock,
     .recv_wait = recv_wait,
+    .send_wait = send_wait,
     .send = send_all,
     .cancel = cancel,
 };

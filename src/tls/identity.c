@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +17,8 @@ static int give_password(char *buffer, int size, int is_writing, void *data)
 {
     const char *password = data;
     (void)is_writing;
-    if (!password || strlen(password) > (size_t)size)
-        return -1;
-    memcpy(buffer, password, strlen(password));
-    return (int)strlen(password);
+    int length = password ? snprintf(buffer, (size_t)size, "%s", password) : -1;
+    return length < size ? length : -1;
 }
 
 static int load_chain(BIO *bio, struct bide__tls_identity *identity)

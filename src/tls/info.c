@@ -3,6 +3,7 @@
 
 #include "io/upgrade.h"
 #include "tls/name.h"
+#include "tls/start.h"
 
 #include <errno.h>
 #include <openssl/x509v3.h>
@@ -127,11 +128,9 @@ static int details_fill(struct bide__tls_details *details, const struct bide__tl
     return rc == 0 && certificate ? peer_fill(details, certificate) : rc;
 }
 
-int bide_tls_info_get(bide_stream *stream, struct bide_tls_info *ret_info)
+int bide__tls_info(struct bide_sock *sock, struct bide_tls_info *ret_info)
 {
-    if (!stream || !ret_info)
-        return -EINVAL;
-    struct bide__tls_filter *filter = bide__tls_filter_of(bide__stream_sock(stream));
+    struct bide__tls_filter *filter = bide__tls_filter_of(sock);
     if (!filter || !filter->connected)
         return -ENOTCONN;
     if (!filter->details) {
@@ -145,4 +144,9 @@ int bide_tls_info_get(bide_stream *stream, struct bide_tls_info *ret_info)
     }
     *ret_info = filter->details->info;
     return 0;
+}
+
+int bide_tls_info_get(bide_stream *stream, struct bide_tls_info *ret_info)
+{
+    return stream && ret_info ? bide__tls_info(bide__stream_sock(stream), ret_info) : -EINVAL;
 }

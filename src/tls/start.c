@@ -1,5 +1,6 @@
 /* TLS on streams: beginning it as a client, as a server, for a connection that is made for it, and
  * for every connection of a server. */
+#include "tls/start.h"
 #include "io/server.h"
 #include "io/upgrade.h"
 #include "runtime/task.h"
@@ -7,6 +8,7 @@
 
 #include <bide/timeout.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,22 +16,20 @@
 #define CLIENT_SECONDS_DEFAULT 60.0
 #define SERVER_SECONDS_DEFAULT 10.0
 
-/* What a filter is made of, and what it said in the end. */
-struct start {
-    bide_tls_context *context;
-    const char *server_name;
-    unsigned port;
-};
-
-static int wrap(void *data, bide_loop *loop, struct bide_sock *lower, struct bide_sock **ret_sock)
+int bide__tls_wrap(const struct bide__tls_start *start, bide_loop *loop, struct bide_sock *lower,
+                   struct bide_sock **ret_sock)
 {
-    const struct start *start = data;
     struct bide__tls_filter *filter;
     int rc = bide__tls_filter_new(loop, loop->engine, lower, start->context, start->server_name,
                                   start->port, &filter);
     if (rc == 0)
         *ret_sock = &filter->base;
     return rc;
+}
+
+static int wrap(void *data, bide_loop *loop, struct bide_sock *lower, struct bide_sock **ret_sock)
+{
+    return bide__tls_wrap(data, loop, lower, ret_sock);
 }
 
 static void ended(void *data, struct bide_sock *sock, int rc)
@@ -42,7 +42,7 @@ static void ended(void *data, struct bide_sock *sock, int rc)
 
 static const struct bide__upgrade_kind kind = {.wrap = wrap, .ended = ended};
 
-static int start_within(bide_stream *stream, double seconds, struct start *start)
+static int start_within(bide_stream *stream, double seconds, struct bide__tls_start *start)
 {
     return bide_within(seconds, bide__stream_upgrade(stream, &kind, start));
 }
@@ -66,41 +66,60 @@ static int client_context(bide_tls_context **context, const char *server_name)
     int rc = *context ? 0 : default_context(context);
     if (rc < 0)
         return rc;
+    assert(*context);
     bool is_nameless = !server_name || !*server_name;
     return (*context)->is_server || (is_nameless && !(*context)->insecure) ? -EINVAL : 0;
 }
 
-static double seconds_of(double seconds, double otherwise)
+static int seconds_take(const struct bide_tls_opts *opts, double otherwise, double *ret_seconds)
 {
-    return seconds == 0 ? otherwise : seconds;
+    double seconds = opts ? opts->handshake_seconds : 0;
+    *ret_seconds = seconds == 0 ? otherwise : seconds;
+    return seconds >= 0 ? 0 : -EINVAL;
+}
+
+int bide__tls_start_client(bide_tls_context *context, const struct bide_tls_opts *opts,
+                           struct bide__tls_start *ret_start, double *ret_seconds)
+{
+    const char *server_name = opts ? opts->server_name : NULL;
+    int rc = seconds_take(opts, CLIENT_SECONDS_DEFAULT, ret_seconds);
+    if (rc == 0)
+        rc = client_context(&context, server_name);
+    if (rc == 0)
+        *ret_start = (struct bide__tls_start){.context = context, .server_name = server_name};
+    return rc;
+}
+
+int bide__tls_start_server(bide_tls_context *context, const struct bide_tls_opts *opts,
+                           struct bide__tls_start *ret_start, double *ret_seconds)
+{
+    if (!context || !context->is_server)
+        return -EINVAL;
+    *ret_start = (struct bide__tls_start){.context = context};
+    return seconds_take(opts, SERVER_SECONDS_DEFAULT, ret_seconds);
 }
 
 int bide_tls_start_client(bide_stream *stream, bide_tls_context *context,
                           const struct bide_tls_opts *opts)
 {
-    static const struct bide_tls_opts defaults;
+    struct bide__tls_start start;
     struct bide_address address;
-    if (!stream || (opts && !(opts->handshake_seconds >= 0)))
-        return -EINVAL;
-    opts = opts ? opts : &defaults;
-    int rc = client_context(&context, opts->server_name);
+    double seconds;
+    int rc = stream ? bide__tls_start_client(context, opts, &start, &seconds) : -EINVAL;
     if (rc < 0)
         return rc;
-    struct start start = {.context = context, .server_name = opts->server_name};
     if (bide_stream_peer(stream, &address) == 0)
         start.port = bide_address_port(&address);
-    return start_within(stream, seconds_of(opts->handshake_seconds, CLIENT_SECONDS_DEFAULT),
-                        &start);
+    return start_within(stream, seconds, &start);
 }
 
 int bide_tls_start_server(bide_stream *stream, bide_tls_context *context,
                           const struct bide_tls_opts *opts)
 {
-    if (!stream || !context || !context->is_server || (opts && !(opts->handshake_seconds >= 0)))
-        return -EINVAL;
-    struct start start = {.context = context};
-    return start_within(
-        stream, seconds_of(opts ? opts->handshake_seconds : 0, SERVER_SECONDS_DEFAULT), &start);
+    struct bide__tls_start start;
+    double seconds;
+    int rc = stream ? bide__tls_start_server(context, opts, &start, &seconds) : -EINVAL;
+    return rc < 0 ? rc : start_within(stream, seconds, &start);
 }
 
 int bide_tls_connect(const char *host, unsigned port, bide_tls_context *context,

@@ -92,6 +92,15 @@ class Install(unittest.TestCase):
                 *compiler, name="tests", package="bide-test", expected=TESTS_EXPECTED
             )
 
+    def test_tls(self):
+        if not list(self.root.rglob("bide-tls.pc")):
+            self.skipTest("built without OpenSSL")
+        for compiler in ("gcc", "-std=gnu11"), ("g++", "-x", "c++"):
+            self.compile_and_run(
+                *compiler, name="tls", package="bide-tls", expected="nobody there\n"
+            )
+        self.assertNotIn("ssl", " ".join(self.flags("--libs")))
+
     def test_kit_is_linked_by_who_asks_for_it(self):
         self.assertNotIn("-lbide-test", self.flags("--libs"))
 

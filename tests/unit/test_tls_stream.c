@@ -5,6 +5,9 @@
  */
 #include "tls_rig.h"
 
+#include <bide/descriptors.h>
+#include <bide/transfer.h>
+
 STREAM_TEST(both_ends_talk)
 {
     struct ends ends = ends_open();
@@ -245,6 +248,50 @@ STREAM_TEST(senseless_arguments_are_refused)
     CHECK_INT(bide_tls_server_reload(client, NULL, 0), -EINVAL);
     bide_tls_unref(client);
     bide_tls_unref(server);
+    ends_abort(&ends);
+}
+
+/* Longer ways through OpenSSL are the loop's, on its own stack. */
+STREAM_TEST_SECONDS(small_stacks_suffice, 60)
+{
+    static const struct bide_task_opts small = {.stack_size = 16 * KIB};
+    static const struct bide_task_opts *const opts = &small;
+    struct ends ends = ends_plain();
+    bide_tls_context *client = client_context();
+    bide_tls_context *server = server_context();
+    bide_task *task = bide_spawn_with(opts, starts_server, ends.server, server);
+    CHECK_INT(bide_await(bide_spawn_with(opts, starts_client, ends.client, client, "a.test")), 0);
+    CHECK_INT(bide_await(task), 0);
+    bide_task *tasks[] = {
+        bide_spawn_with(opts, writes_pattern, ends.client, MIB, 64 * KIB),
+        bide_spawn_with(opts, writes_pattern, ends.server, MIB, 512),
+        bide_spawn_with(opts, reads_pattern, ends.client, MIB),
+        bide_spawn_with(opts, reads_pattern, ends.server, MIB),
+    };
+    CHECK_INT(bide_gather(tasks, 4, NULL), 0);
+    bide_tls_unref(client);
+    bide_tls_unref(server);
+    ends_abort(&ends);
+}
+
+/* What would go past the encryption does not. */
+STREAM_TEST(files_are_encrypted_and_descriptors_refused)
+{
+    char path[] = "/tmp/bide-tls-XXXXXX";
+    char got[6];
+    bide_file *file;
+    int fd = mkstemp(path);
+    CHECK_INT(write(fd, "secret", 6), 6);
+    close(fd);
+    struct ends ends = ends_open();
+    CHECK_INT(bide_file_open(path, O_RDONLY, 0, &file), 0);
+    CHECK_INT(bide_stream_send_file(ends.client, file, 0, BIDE_TO_THE_END), 6);
+    CHECK_INT(bide_read_exactly(ends.server, got, 6), 6);
+    CHECK_MEM(got, "secret", 6);
+    int fds[1] = {0};
+    CHECK_INT(bide_stream_send_fds(ends.client, "x", 1, fds, 1), -ENOTSOCK);
+    CHECK_INT(bide_file_close(file), 0);
+    unlink(path);
     ends_abort(&ends);
 }
 
