@@ -120,7 +120,7 @@ static int say_edited(struct joined *joined)
 
 static int say_plain(struct joined *joined)
 {
-    char bytes[4096];
+    char bytes[2048];
     int rc;
     while ((rc = bide_read(joined->in, bytes, sizeof bytes)) > 0) {
         rc = bide_write(joined->server, bytes, (size_t)rc);

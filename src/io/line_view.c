@@ -2,6 +2,7 @@
 #include "io/line_view.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/utf8.h"
@@ -43,7 +44,7 @@ int bide__plain_add(struct bide__text *out, const char *text, size_t size, const
     char bytes[BIDE__UTF8_BYTES_MAX];
     for (size_t at = 0, used; rc == 0 && at < size; at += used) {
         size_t length = bide__plain_next(text + at, size - at, newline != NULL, bytes, &used);
-        bool ends = length == 1 && bytes[0] == '\n';
+        bool ends = newline && length == 1 && bytes[0] == '\n';
         rc = ends ? bide__text_add(out, newline, strlen(newline))
                   : bide__text_add(out, bytes, length);
     }
@@ -55,12 +56,20 @@ static int add(struct bide__text *out, const char *text)
     return bide__text_add(out, text, strlen(text));
 }
 
+static int add_move(struct bide__text *out, unsigned n, char direction)
+{
+    char sequence[16];
+    snprintf(sequence, sizeof sequence, "\x1b[%u%c", n, direction);
+    return add(out, sequence);
+}
+
 /* The cursor to the first column of the row. If the screen became narrower, the terminal has broken
  * the row into several, and the cursor is in a lower one. */
 static int to_begin(const struct bide__line_view *view, unsigned columns, struct bide__text *out)
 {
     unsigned rows = view->drawn ? view->cursor_column / columns : 0;
-    return rows > 0 ? bide__text_print(out, "\r\x1b[%uA", rows) : add(out, "\r");
+    int rc = add(out, "\r");
+    return rc < 0 || rows == 0 ? rc : add_move(out, rows, 'A');
 }
 
 int bide__line_view_erase(struct bide__line_view *view, unsigned columns, struct bide__text *out)
@@ -158,7 +167,7 @@ int bide__line_view_draw(struct bide__line_view *view, const struct bide__line_e
     if (rc == 0)
         rc = add(out, "\x1b[J\r");
     if (rc == 0 && view->cursor_column > 0)
-        rc = bide__text_print(out, "\x1b[%uC", view->cursor_column);
+        rc = add_move(out, view->cursor_column, 'C');
     return rc;
 }
 

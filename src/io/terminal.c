@@ -181,7 +181,7 @@ static int open_terminal(bide_terminal *terminal)
 
 int bide_terminal_open(const struct bide_terminal_opts *opts, bide_terminal **ret_terminal)
 {
-    struct bide_terminal_opts all;
+    struct bide_terminal_opts all = {0};
     bide_loop *loop = bide__loop_running;
     int rc = ret_terminal ? bide__loop_open(loop) : -EINVAL;
     if (rc == 0)

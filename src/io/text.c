@@ -2,12 +2,10 @@
 #include "io/text.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_MIN = 64, PRINT_BYTES_MAX = 64 };
+enum { CAPACITY_MIN = 64 };
 
 void bide__text_fini(struct bide__text *text)
 {
@@ -46,14 +44,4 @@ int bide__text_replace(struct bide__text *text, size_t from, size_t to, const ch
 int bide__text_add(struct bide__text *text, const char *data, size_t size)
 {
     return bide__text_replace(text, text->size, text->size, data, size);
-}
-
-int bide__text_print(struct bide__text *text, const char *format, ...)
-{
-    char buffer[PRINT_BYTES_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(buffer, sizeof buffer, format, arguments);
-    va_end(arguments);
-    return bide__text_add(text, buffer, (size_t)size);
 }

@@ -22,8 +22,6 @@ int bide__text_replace(struct bide__text *text, size_t from, size_t to, const ch
 
 /* At the end. 0 or -ENOMEM. */
 int bide__text_add(struct bide__text *text, const char *data, size_t size);
-__attribute__((format(printf, 2, 3))) int bide__text_print(struct bide__text *text,
-                                                           const char *format, ...);
 
 /* Terminates it with a NUL that does not count; needs that something was reserved before. */
 static inline char *bide__text_string(struct bide__text *text)

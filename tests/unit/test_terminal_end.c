@@ -7,6 +7,7 @@
  * after fork, touch nothing.
  */
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/watched.h"
@@ -41,8 +42,8 @@ static bide_async(kills_itself, (int, signo))
 static bide_async(faults)
 {
     edits();
-    volatile int *volatile nowhere = NULL;
-    *nowhere = 1;
+    char *nothing = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *(volatile char *)nothing = 1;
     return 0;
 }
 
@@ -111,7 +112,8 @@ BIDE_TEST(an_exit)
 {
     int status = ends(run_exits, NULL);
     CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 3);
+    if (!BIDE__SANITIZED) /* or the status tells of what was not freed */
+        CHECK_INT(WEXITSTATUS(status), 3);
 }
 
 static const int enders[] = {SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGPIPE, SIGALRM};
@@ -255,9 +257,9 @@ static void is_killed(void *unused)
 STREAM_TEST(a_child_after_fork_leaves_the_terminal_alone)
 {
     bide_terminal *terminal = terminal_open(BIDE_TERMINAL_CBREAK);
-    CHECK_INT(test_child(exits_at_once, NULL, NULL, 0), 0);
+    CHECK(WIFEXITED(test_child(exits_at_once, NULL, NULL, 0)));
     CHECK(!pty_is_as_before());
-    CHECK_INT(test_child(exits_without_its_loop, NULL, NULL, 0), 0);
+    CHECK(WIFEXITED(test_child(exits_without_its_loop, NULL, NULL, 0)));
     CHECK(!pty_is_as_before());
     CHECK_INT(WTERMSIG(test_child(is_killed, NULL, NULL, 0)), SIGTERM);
     CHECK(!pty_is_as_before());
@@ -317,6 +319,7 @@ static void shell(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         setpgid(0, 0);
         put_in_foreground(getpid());
         exit(bide_run_with(NULL, program));
@@ -344,6 +347,7 @@ static pid_t start_shell(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody */
         shell();
         _exit(0);
     }
