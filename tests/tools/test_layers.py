@@ -14,6 +14,8 @@ class Layers(SampleCase):
         self.write("src/engine/engine.h", '#include "base/list.h"\n')
         self.write("src/engine/uring.h", '#include "engine.h"\n#include <liburing.h>\n')
         self.write("src/runtime/loop.c", '#include "engine/engine.h"\n#include <bide/loop.h>\n')
+        self.write("src/engine/tty.h", "")
+        self.write("src/io/terminal.c", '#include "engine/tty.h"\n')
         self.write("cli/main.c", "#include <bide/loop.h>\n")
 
     def test_right_tree_is_clean(self):
