@@ -219,8 +219,8 @@ typedef void bide_http_fetched(int result, bide_http_response *response, void *d
  * over the session's limit is -BIDE_ELIMIT.
  * loop: NULL for the current one. method, url: copied. opts: borrowed, with all in it, until the
  * callback. data: given to the callback. ret_task: may be NULL; returns owned: bide_cancel() ends
- * the fetch with -ECANCELED, bide_detach() lets it run on; its result is the fetch's. If the loop
- * closes before, nobody is called back.
+ * the fetch with -ECANCELED, bide_detach() lets it run on; its result is the fetch's. A loop
+ * that closes cancels it.
  * Returns 0, -EINVAL, -ENOMEM (also if the loop closes).
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */

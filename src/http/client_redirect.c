@@ -54,7 +54,12 @@ static int take_url(bide_http_response *response, const struct bide_url *parts)
         free(shown);
         return -ENOMEM;
     }
-    bide_url_print(parts, url, (size_t)length + 1);
+    int rc = bide_url_print(parts, url, (size_t)length + 1);
+    if (rc < 0) {
+        free(url);
+        free(shown);
+        return rc;
+    }
     free(response->url);
     free(response->url_shown);
     response->url = url;
@@ -108,29 +113,45 @@ static void change_method(bide_http_response *response)
     }
 }
 
-/* Location against the URL that answered; a fragment of its own goes before the old one. */
-static char *resolve(const bide_http_response *response, const char *location)
+/* The whole URL of a reference: owned, in *ret_url. */
+static int resolve_parts(const struct bide_url *base, const struct bide_url *reference,
+                         char **ret_url)
+{
+    int length = bide_url_resolve(base, reference, NULL, 0);
+    if (length < 0)
+        return length;
+    char *url = malloc((size_t)length + 1);
+    int rc = url ? bide_url_resolve(base, reference, url, (size_t)length + 1) : -ENOMEM;
+    if (rc < 0)
+        free(url);
+    else
+        *ret_url = url;
+    return rc < 0 ? rc : 0;
+}
+
+/* Location against the URL that answered; a fragment of its own goes before the old one. What one
+ * URL grants to its user is not handed on. */
+static int resolve(const bide_http_response *response, const char *location, char **ret_url)
 {
     struct bide_url reference;
     struct bide_url base = response->parts;
-    char *whole = NULL;
-    base.user = (struct bide_url_part){0}; /* what one URL grants is not handed on */
+    base.user = (struct bide_url_part){0};
     int length = bide_url_repair(location, strlen(location), NULL, 0);
-    char *repaired = length >= 0 ? malloc((size_t)length + 1) : NULL;
+    if (length < 0)
+        return -EINVAL;
+    char *repaired = malloc((size_t)length + 1);
     if (!repaired)
-        return NULL;
+        return -ENOMEM;
     bide_url_repair(location, strlen(location), repaired, (size_t)length + 1);
-    if (bide_url_parse(repaired, (size_t)length, &reference, NULL) == 0) {
+    int rc = bide_url_parse(repaired, (size_t)length, &reference, NULL) < 0 ? -EINVAL : 0;
+    if (rc == 0) {
         reference.user = (struct bide_url_part){0};
         if (!reference.fragment.data)
             reference.fragment = base.fragment;
-        length = bide_url_resolve(&base, &reference, NULL, 0);
-        whole = length >= 0 ? malloc((size_t)length + 1) : NULL;
-        if (whole)
-            bide_url_resolve(&base, &reference, whole, (size_t)length + 1);
+        rc = resolve_parts(&base, &reference, ret_url);
     }
     free(repaired);
-    return whole;
+    return rc;
 }
 
 static int check_count(bide_http_response *response)
@@ -150,9 +171,10 @@ int bide__http_redirect(bide_http_response *response)
     int rc = check_count(response);
     if (rc < 0)
         return rc;
-    char *url = resolve(response, location);
-    if (!url)
-        return bide__http_explain(response, -EINVAL, "a redirect to \"%.100s\"", location);
+    char *url;
+    rc = resolve(response, location, &url);
+    if (rc < 0)
+        return bide__http_explain(response, rc, "a redirect to \"%.100s\"", location);
     bide__http_body_drain(response);
     change_method(response);
     if (!response->drops_body && bide__http_out_rewind(&response->out) < 0) {
