@@ -18,6 +18,8 @@ enum bide_file_kind {
      * path, flags as of open(2), mode: a descriptor, close-on-exec, and status.type. It does not
      * wait for the other side of a FIFO: what has no positions and is no character device is
      * -ESPIPE. A device is opened with O_NONBLOCK, whatever the flags say.
+     * With other_path: that, from the directory `path` on, which it never leads out of: -EXDEV. No
+     * link is followed then if the flags have O_NOFOLLOW, else those that stay inside.
      */
     BIDE_CALL_OPEN,
     BIDE_CALL_CLOSE,           /* fd, which is gone whatever the result; flags: BIDE_FILE_LIGHT */
@@ -26,7 +28,7 @@ enum bide_file_kind {
     BIDE_CALL_SYNC,            /* fd */
     BIDE_CALL_SYNC_DATA,       /* fd */
     BIDE_CALL_TRUNCATE,        /* fd, offset: its size to be */
-    BIDE_CALL_STAT,            /* fd, or path, flags: BIDE_FILE_NO_FOLLOW: sets status */
+    BIDE_CALL_STAT,            /* fd, or path, flags: as below: sets status */
     BIDE_CALL_LIST,            /* fd, buffer, size: bytes of struct dirent64, 0 at the end */
     BIDE_CALL_RENAME,          /* path, other_path */
     BIDE_CALL_UNLINK,          /* path */
@@ -38,6 +40,7 @@ enum bide_file_kind {
 enum {
     BIDE_FILE_LIGHT = 1,     /* nothing was written and it has a name still: closing is a trifle */
     BIDE_FILE_NO_FOLLOW = 2, /* of a symbolic link itself */
+    BIDE_FILE_KNOWN = 4,     /* what is known of an open file without asking a server for news */
 };
 
 /* What reads and writes where the kernel's own position is (of what has no positions). */

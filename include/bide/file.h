@@ -48,6 +48,19 @@ typedef struct bide_file bide_file;
 BIDE_EXPORT int bide_file_open(const char *path, int flags, unsigned mode, bide_file **ret_file);
 
 /*
+ * Opens a file that is there, inside of a folder that its path never leads out of: what others name
+ * can be opened so.
+ *
+ * folder: followed through links. path: relative to it. Of the links in it only those are followed
+ * that stay inside, and none at all if flags have O_NOFOLLOW, or where the kernel has no
+ * openat2(2). flags: as of bide_file_open() without O_CREAT and O_TRUNC. Returns as
+ * bide_file_open(); -EXDEV: the path leads out; -ELOOP: a link that is not to be followed.
+ * Suspends: yes. Cancel: ends at once. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_file_open_inside(const char *folder, const char *path, int flags,
+                                      bide_file **ret_file);
+
+/*
  * Closes a file, whatever is returned; but with -BIDE_ENOTASK and -EXDEV it stays as it was.
  *
  * file: takes; NULL is allowed. Tasks that wait for their turn on it get -EBADF. If a call on it is

@@ -48,8 +48,8 @@ BIDE_EXPORT const char *bide_http_target(const bide_http_request *request);
 
 /*
  * The path of the target, with its escapes taken out and without segments of dots, so that it
- * begins with "/" and never leads upwards. NULL where the target has none, or where a byte of it is
- * NUL: such requests are answered with 400 before a handler sees them.
+ * begins with "/" and never leads upwards. NULL where the target has none. One with an escaped NUL,
+ * or with both dots and an escaped slash, is answered with 400 before a handler sees it.
  *
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */

@@ -77,20 +77,20 @@ BIDE_EXPORT int bide_http_server_forever(bide_http_server *server);
 BIDE_EXPORT int bide_http_server_close(bide_http_server *server);
 
 /*
- * Waits until the server is closed, every connection has ended, and the application's stop hooks
- * have run if this was its last server.
+ * Waits until the server is closed and every connection has ended.
  *
- * Returns 0, the error of a hook, -ECANCELED, -EINVAL, -BIDE_ENOTASK.
+ * Returns 0, -ECANCELED, -EINVAL, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the wait ends. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_http_server_wait_closed(bide_http_server *server);
 
 /*
- * Closes the server if need be, waits as bide_http_server_wait_closed() does, and gives it back.
+ * Closes the server if need be, waits as bide_http_server_wait_closed() does, runs the
+ * application's stop hooks if this was its last server, and gives it back.
  *
  * server: takes; NULL is allowed.
- * Returns as bide_http_server_wait_closed(). Suspends: yes, a join. Cancel: handlers are cancelled
- * at once, and waited for. Thread: loop thread only.
+ * Returns as bide_http_server_wait_closed(), or the error of a hook. Suspends: yes, a join. Cancel:
+ * handlers are cancelled at once, and waited for. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_http_server_free(bide_http_server *server);
 

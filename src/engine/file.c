@@ -3,8 +3,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -29,7 +31,7 @@ unsigned bide__file_stat_mask(void)
 int bide__file_stat_flags(const struct bide_file_call *call)
 {
     if (!call->path)
-        return AT_EMPTY_PATH;
+        return AT_EMPTY_PATH | (call->flags & BIDE_FILE_KNOWN ? AT_STATX_DONT_SYNC : 0);
     return call->flags & BIDE_FILE_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 }
 
@@ -116,16 +118,92 @@ void bide__file_opened(struct bide_file_call *call, int fd)
         close(fd);
 }
 
+/* By openat2(2). -1 and errno. */
+static int open_inside(const struct bide_file_call *call, uint64_t resolve)
+{
+    struct open_how folder_how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+    struct open_how how = {.flags = (unsigned)bide__file_open_flags(call) & ~(unsigned)O_NOFOLLOW,
+                           .resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    if (call->flags & O_NOFOLLOW)
+        how.resolve |= RESOLVE_NO_SYMLINKS;
+    long folder = syscall(SYS_openat2, AT_FDCWD, call->path, &folder_how, sizeof folder_how);
+    if (folder < 0)
+        return -1;
+    long fd = syscall(SYS_openat2, (int)folder, call->other_path, &how, sizeof how);
+    int error = errno;
+    close((int)folder);
+    errno = error;
+    return (int)fd;
+}
+
+/* One step of a path, links not followed. Closes `folder`. */
+static int step_inside(int folder, const char *name, size_t n, int flags)
+{
+    char copy[NAME_MAX + 1];
+    int fd = -1;
+    if (n > NAME_MAX) {
+        errno = ENAMETOOLONG;
+    } else if (n == 2 && memcmp(name, "..", 2) == 0) {
+        errno = EXDEV;
+    } else {
+        memcpy(copy, name, n);
+        copy[n] = '\0';
+        fd = openat(folder, copy, flags | O_NOFOLLOW);
+    }
+    int error = errno;
+    close(folder);
+    errno = error;
+    return fd;
+}
+
+/* Where openat2(2) is missing or forbidden: step by step, so that no link is followed at all. */
+static int walk_inside(const struct bide_file_call *call)
+{
+    const char *at = call->other_path;
+    int fd = open(call->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && *at == '/') {
+        close(fd);
+        errno = EXDEV;
+        return -1;
+    }
+    while (fd >= 0) {
+        size_t n = strcspn(at, "/");
+        const char *next = at + n + strspn(at + n, "/");
+        if (*next == '\0')
+            return step_inside(fd, n > 0 ? at : ".", n > 0 ? n : 1,
+                               bide__file_open_flags(call) | (at[n] ? O_DIRECTORY : 0));
+        fd = step_inside(fd, at, n, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        at = next;
+    }
+    return fd;
+}
+
+static int open_any(const struct bide_file_call *call)
+{
+    enum { TRIES_MAX = 100 };
+    if (!call->other_path)
+        return open(call->path, bide__file_open_flags(call), call->mode);
+    int fd = -1;
+    errno = ENOSYS;
+    /* EAGAIN: something was renamed meanwhile, so that nobody can tell where ".." leads. */
+    for (int i = 0; i < TRIES_MAX && !bide__on_valgrind(); i++) {
+        fd = open_inside(call, 0);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    return fd < 0 && (errno == ENOSYS || errno == EPERM) ? walk_inside(call) : fd;
+}
+
 static void do_open(struct bide_file_call *call)
 {
-    int fd = open(call->path, bide__file_open_flags(call), call->mode);
+    int fd = open_any(call);
     if (fd >= 0) {
         bide__file_opened(call, fd);
         return;
     }
     struct stat status;
     call->result = -errno;
-    if (call->result == -ENXIO && stat(call->path, &status) == 0 &&
+    if (call->result == -ENXIO && !call->other_path && stat(call->path, &status) == 0 &&
         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
         call->result = -ESPIPE; /* as with a FIFO that has a reader */
 }
@@ -226,7 +304,8 @@ static int try_open(struct bide_file_call *call)
                            .resolve = RESOLVE_CACHED};
     if ((call->flags & slow & ~O_DIRECTORY) || bide__on_valgrind()) /* which knows no openat2() */
         return -EAGAIN;
-    long fd = syscall(SYS_openat2, AT_FDCWD, call->path, &how, sizeof how);
+    long fd = call->other_path ? open_inside(call, RESOLVE_CACHED)
+                               : syscall(SYS_openat2, AT_FDCWD, call->path, &how, sizeof how);
     if (fd < 0 && errno != ENOENT)
         return -EAGAIN;
     if (fd < 0)
@@ -261,6 +340,11 @@ int bide__file_try(struct bide_engine *engine, struct bide_file_call *call)
         return try_move(call);
     case BIDE_CALL_CLOSE:
         if (!(call->flags & BIDE_FILE_LIGHT))
+            return -EAGAIN;
+        do_call(call);
+        return 0;
+    case BIDE_CALL_STAT:
+        if (call->path || !(call->flags & BIDE_FILE_KNOWN))
             return -EAGAIN;
         do_call(call);
         return 0;

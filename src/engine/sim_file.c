@@ -211,9 +211,10 @@ static int step(struct bide__sim *sim, struct place *place, const char *name, si
     return 0;
 }
 
-static int find(struct bide__sim *sim, const char *path, struct place *ret_place)
+static int find_from(struct bide__sim *sim, struct node *start, const char *path,
+                     struct place *ret_place)
 {
-    struct place place = {.node = &sim->files->root, .directory = &sim->files->root};
+    struct place place = {.node = start, .directory = start};
     if (!*path)
         return -ENOENT;
     if (strlen(path) >= PATH_MAX)
@@ -231,6 +232,38 @@ static int find(struct bide__sim *sim, const char *path, struct place *ret_place
         return -ENOTDIR;
     *ret_place = place;
     return 0;
+}
+
+static int find(struct bide__sim *sim, const char *path, struct place *ret_place)
+{
+    return find_from(sim, &sim->files->root, path, ret_place);
+}
+
+static bool leads_out(const char *path)
+{
+    int depth = 0;
+    bool is_out = *path == '/';
+    while (*path && !is_out) {
+        size_t n = strcspn(path, "/");
+        bool is_up = n == 2 && memcmp(path, "..", 2) == 0;
+        bool stays = n == 0 || (n == 1 && *path == '.');
+        depth += is_up ? -1 : !stays;
+        is_out = depth < 0;
+        path += n + (path[n] == '/');
+    }
+    return is_out;
+}
+
+static int find_inside(struct bide__sim *sim, const char *folder, const char *path,
+                       struct place *ret_place)
+{
+    struct place place;
+    int rc = find(sim, folder, &place);
+    if (rc < 0)
+        return rc;
+    if (!place.node || !place.node->is_directory)
+        return place.node ? -ENOTDIR : -ENOENT;
+    return leads_out(path) ? -EXDEV : find_from(sim, place.node, path, ret_place);
 }
 
 /* Likewise, and it must exist. */
@@ -396,7 +429,8 @@ static int why_not_openable(const struct place *place, int flags)
 static int64_t open_file(struct bide__sim *sim, struct bide_file_call *call)
 {
     struct place place;
-    int rc = find(sim, call->path, &place);
+    int rc = call->other_path ? find_inside(sim, call->path, call->other_path, &place)
+                              : find(sim, call->path, &place);
     if (rc == 0)
         rc = why_not_openable(&place, call->flags);
     if (rc < 0)
@@ -621,6 +655,7 @@ int bide__sim_file_try(struct bide_engine *engine, struct bide_file_call *call)
     struct bide__sim *sim = bide__sim_of(engine);
     bool may_be_quick = call->kind == BIDE_CALL_READ || call->kind == BIDE_CALL_WRITE ||
                         (call->kind == BIDE_CALL_OPEN && !(call->flags & (O_CREAT | O_TRUNC))) ||
+                        (call->kind == BIDE_CALL_STAT && (call->flags & BIDE_FILE_KNOWN)) ||
                         (call->kind == BIDE_CALL_CLOSE && (call->flags & BIDE_FILE_LIGHT));
     if (!may_be_quick || bide__sim_draw(sim, 1) == 0)
         return -EAGAIN;

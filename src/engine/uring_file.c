@@ -113,7 +113,8 @@ int bide__uring_file_start(struct bide_engine *engine, struct bide_file_call *ca
     struct bide__uring *uring = bide__uring_of(engine);
     call->engine = engine;
     call->under_way = NULL;
-    if (!(uring->file_kinds >> call->kind & 1))
+    bool is_inside = call->kind == BIDE_CALL_OPEN && call->other_path; /* two calls in one */
+    if (is_inside || !(uring->file_kinds >> call->kind & 1))
         return bide__file_submit(uring->pool, call);
     struct ring_call *ring = calloc(1, sizeof *ring);
     if (!ring)

@@ -268,8 +268,7 @@ static int error_status(const bide_http_request *request, int rc)
 
 static int answer_error(bide_http_request *request, int rc)
 {
-    request->reply_state = BIDE__REPLY_NONE;
-    bide__http_fields_clear(&request->fields);
+    bide__http_reply_give_up(request);
     int status = error_status(request, rc);
     char text[64];
     size_t size = 0;

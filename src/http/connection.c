@@ -84,10 +84,12 @@ static bool fields_grow(struct bide__http_connection *connection)
     struct bide__http1_head *head = &connection->head;
     if (head->n_fields < head->limits.n_fields || head->limits.n_fields == n_max)
         return false;
-    struct bide__http1_field *fields = malloc(n_max * sizeof *fields);
-    if (!fields)
-        return false;
-    connection->fields = fields;
+    if (connection->fields == connection->fields_inline) {
+        struct bide__http1_field *fields = malloc(n_max * sizeof *fields);
+        if (!fields)
+            return false;
+        connection->fields = fields;
+    }
     head_init(connection, n_max);
     return true;
 }
@@ -111,6 +113,16 @@ static int receive(struct bide__http_connection *connection, double deadline)
     return rc;
 }
 
+/* What has come before the server was closed is a request that was begun. 1 or 0. */
+static int take_now(struct bide__http_connection *connection)
+{
+    ssize_t n = bide__stream_take_now(connection->stream, connection->in + connection->end,
+                                      connection->capacity - connection->end);
+    if (n > 0)
+        connection->end += (size_t)n;
+    return n > 0;
+}
+
 /* The beginning of a request: 1, or 0 if the connection ended, or an error. */
 static int wait_request(struct bide__http_connection *connection)
 {
@@ -119,10 +131,16 @@ static int wait_request(struct bide__http_connection *connection)
         return 1;
     give_back_memory(connection);
     if (server->is_closing)
-        return 0;
+        return take_now(connection);
     connection->is_idle = true;
     int rc = receive(connection, bide_time() + server->opts.idle_seconds);
     connection->is_idle = false;
+    if (connection->is_woken) {
+        connection->is_woken = false;
+        bide_uncancel(connection->task);
+        if (rc == -ECANCELED)
+            rc = take_now(connection);
+    }
     return rc > 0 ? 1 : rc;
 }
 
@@ -211,6 +229,7 @@ static const struct bide__exchange_ops connection_ops = {
     .n_headers = connection_n_headers,
     .header_at = connection_header_at,
     .peer = connection_peer,
+    .send_file = bide__http_connection_send_file,
 };
 
 /* The authority of an absolute target lies within that, and can't be ended in place. */
@@ -330,7 +349,7 @@ static int run(struct bide__http_connection *connection)
         return bide__http_app_answer(connection->server->app, request);
     int rc = bide_within(seconds, bide__http_app_answer(connection->server->app, request));
     if (rc == -ETIMEDOUT && request->reply_state < BIDE__REPLY_SENT) {
-        request->reply_state = BIDE__REPLY_NONE;
+        bide__http_reply_give_up(request);
         bide_http_reply_text(request, 503, "Service Unavailable\n");
     }
     return rc;
@@ -358,7 +377,7 @@ static int exchange(struct bide__http_connection *connection)
     bide__stream_guard_end(&connection->guard);
     /* Without a length or chunks an orderly end would look like the answer's. */
     if (!is_ended && request->reply_state == BIDE__REPLY_SENT && !connection->is_chunked &&
-        request->reply_length < 0)
+        request->wire_length < 0)
         bide_abort(connection->stream);
     bide__http_request_end(request);
     connection->begin += connection->body_at;
@@ -393,6 +412,7 @@ int bide__http_connection_main(bide_stream *stream, void *data)
     connection->stream = stream;
     connection->task = bide_current_task();
     connection->is_idle = false;
+    connection->is_woken = false;
     connection->is_gone = false;
     connection->is_upgraded = false;
     connection->in = connection->in_inline;

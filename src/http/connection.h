@@ -24,7 +24,8 @@ struct bide__http_connection {
     bide_http_server *server;
     bide_stream *stream;
     bide_task *task;
-    bool is_idle; /* between two requests: may be ended any time */
+    bool is_idle;  /* between two requests: may be ended any time */
+    bool is_woken; /* cancelled while idle, because the server closes */
 
     char *in;
     size_t begin, end, capacity;
@@ -52,6 +53,8 @@ int bide__http_connection_main(bide_stream *stream, void *data);
 /* http1_reply.c: the answer's way out. */
 int bide__http_connection_write(bide_http_request *request, const void *data, size_t size,
                                 bool ends);
+int64_t bide__http_connection_send_file(bide_http_request *request, bide_file *file, int64_t offset,
+                                        int64_t size);
 /* http1_body.c: the body's way in, and what is left of it when the answer is ended: 0, or an error
  * if the connection can't go on. */
 int bide__http_connection_read(bide_http_request *request, void *buffer, size_t size);

@@ -13,6 +13,7 @@
 
 #include "http/fields.h"
 
+#include <bide/file.h>
 #include <bide/http_app.h>
 
 enum bide__reply_state {
@@ -34,6 +35,26 @@ struct bide__exchange_ops {
     size_t (*n_headers)(const bide_http_request *request);
     struct bide_http_field (*header_at)(const bide_http_request *request, size_t i);
     struct bide_address (*peer)(const bide_http_request *request);
+    /* A part of the answer from a file, with the head before it: how many bytes, fewer if the file
+     * ends. The answer's length is known. */
+    int64_t (*send_file)(bide_http_request *request, bide_file *file, int64_t offset, int64_t size);
+};
+
+/*
+ * What an answer passes through on its way out. Filters are added before the answer begins; the one
+ * that was added last is the first that it passes.
+ */
+struct bide__http_filter {
+    struct bide__http_filter *next; /* the next one that the answer passes */
+    /* The head is about to be sent, with this as the first piece: fields and `wire_length` may be
+     * changed. NULL: nothing to do. May be asked again, if that answer is given up for another. */
+    int (*head)(struct bide__http_filter *filter, bide_http_request *request, size_t size,
+                bool ends);
+    /* Passes on by bide__http_pass() what becomes of a piece. NULL: everything as it is. */
+    int (*write)(struct bide__http_filter *filter, bide_http_request *request, const void *data,
+                 size_t size, bool ends);
+    /* The exchange is over. May not suspend; NULL: nothing to do. */
+    void (*done)(struct bide__http_filter *filter, bide_http_request *request);
 };
 
 /* One segment of a path, or what stands in the place of a {name}. */
@@ -68,8 +89,12 @@ struct bide_http_request {
 
     enum bide__reply_state reply_state;
     int status;
-    int64_t reply_length; /* -1: unknown */
-    uint64_t n_written;
+    int64_t reply_length; /* as the handler said it; -1: unknown */
+    int64_t wire_length;  /* as the client is told it */
+    uint64_t n_written;   /* by the handler */
+    uint64_t n_sent;      /* of the body */
+    bool has_head_passed; /* the filters */
+    struct bide__http_filter *filters;
     const char *type; /* the Content-Type, or NULL */
     bide_http_fields fields;
 
@@ -77,6 +102,32 @@ struct bide_http_request {
     size_t scratch_used;
     char scratch[BIDE__HTTP_SCRATCH] __attribute__((aligned(16)));
 };
+
+/* Before the answer begins. */
+static inline void bide__http_filter_add(bide_http_request *request,
+                                         struct bide__http_filter *filter)
+{
+    filter->next = request->filters;
+    request->filters = filter;
+}
+
+/* From `filter` on; NULL: to the client. */
+int bide__http_pass(bide_http_request *request, struct bide__http_filter *filter, const void *data,
+                    size_t size, bool ends);
+
+/* A piece of an answer that was begun, from a file: how many bytes, fewer if the file ends. */
+int64_t bide__http_send_file(bide_http_request *request, bide_file *file, int64_t offset,
+                             int64_t size);
+
+/* An answer that was begun, and of which nothing was sent, is none. */
+void bide__http_reply_give_up(bide_http_request *request);
+
+/* Adds a name to the field Vary, unless it is there. */
+int bide__http_vary(bide_http_request *request, const char *name);
+
+/* Of the loop's engine: since 1970-01-01 UTC; at random. */
+int64_t bide__http_wall_seconds(void);
+int bide__http_entropy(void *buffer, size_t size);
 
 /* For one exchange after the other on the same memory; zeroed before the first. */
 void bide__http_request_begin(bide_http_request *request);

@@ -10,6 +10,7 @@
 #include <bide/error.h>
 #include <bide/stream.h>
 #include <bide/timeout.h>
+#include <bide/transfer.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/uio.h>
 
 enum { SMALL_BYTES = 2048, PIECE_BYTES_MAX = 65536, HEAD_EXTRA = 256, CHUNK_LINE = 20 };
+enum { FILE_PIECE_BYTES = 256 * 1024 };
 
 static char *add(char *to, const char *text, size_t size)
 {
@@ -52,11 +54,11 @@ static char *add_status_line(char *to, int status)
 static void choose_framing(struct bide__http_connection *connection, size_t size, bool ends)
 {
     bide_http_request *request = &connection->request;
-    if (request->reply_length < 0 && ends)
-        request->reply_length = (int64_t)size;
-    connection->is_chunked = request->reply_length < 0 && connection->head.minor_version > 0 &&
+    if (request->wire_length < 0 && ends && !request->is_head)
+        request->wire_length = (int64_t)size;
+    connection->is_chunked = request->wire_length < 0 && connection->head.minor_version > 0 &&
                              bide__http_has_body(request);
-    bool is_until_end = request->reply_length < 0 && connection->head.minor_version == 0;
+    bool is_until_end = request->wire_length < 0 && connection->head.minor_version == 0;
     bool is_body_in_doubt = connection->is_continue_due &&
                             !bide__http1_body_over(&connection->body);
     if (connection->server->is_closing || is_until_end || is_body_in_doubt)
@@ -66,10 +68,10 @@ static void choose_framing(struct bide__http_connection *connection, size_t size
 static char *add_framing(char *to, const struct bide__http_connection *connection)
 {
     const bide_http_request *request = &connection->request;
-    bool has_length = request->reply_length >= 0 && request->status != 204;
+    bool has_length = request->wire_length >= 0 && request->status != 204;
     if (has_length && request->status != 304) {
         to = ADD(to, "Content-Length: ");
-        to = add_number(to, (uint64_t)request->reply_length);
+        to = add_number(to, (uint64_t)request->wire_length);
         to = ADD(to, "\r\n");
     } else if (connection->is_chunked) {
         to = ADD(to, "Transfer-Encoding: chunked\r\n");
@@ -127,6 +129,13 @@ static int deliver(struct bide__http_connection *connection, const char *data, s
         return 0;
     int rc = size <= PIECE_BYTES_MAX ? bide_offer(connection->stream, data, size) : -EAGAIN;
     return rc == -EAGAIN ? send_large(connection, data, size) : rc;
+}
+
+static int send_file_piece(bide_stream *stream, bide_file *file, int64_t offset, int64_t size,
+                           int64_t *ret_n)
+{
+    *ret_n = bide_stream_send_file(stream, file, offset, size);
+    return *ret_n < 0 ? (int)*ret_n : 0;
 }
 
 /* Head, chunk line, content and ends in one piece. */
@@ -187,4 +196,26 @@ int bide__http_connection_write(bide_http_request *request, const void *data, si
     if (size <= SMALL_BYTES)
         return write_small(connection, data, size, ends, room + size);
     return write_large(connection, data, size, ends, room);
+}
+
+/* Each piece within its time, so that who takes some of it keeps the connection. */
+int64_t bide__http_connection_send_file(bide_http_request *request, bide_file *file, int64_t offset,
+                                        int64_t size)
+{
+    struct bide__http_connection *connection = bide__http_connection_of(request);
+    int64_t sent = 0, n = 0;
+    int rc = 0;
+    if (request->reply_state < BIDE__REPLY_SENT)
+        rc = bide__http_connection_write(request, NULL, 0, false);
+    while (rc == 0 && sent < size) {
+        int64_t piece = size - sent < FILE_PIECE_BYTES ? size - sent : FILE_PIECE_BYTES;
+        rc = bide_within(connection->server->opts.write_seconds,
+                         send_file_piece(connection->stream, file, offset + sent, piece, &n));
+        sent += rc == 0 ? n : 0;
+        if (rc == 0 && n < piece)
+            break;
+    }
+    if (rc == -ETIMEDOUT)
+        bide_abort(connection->stream);
+    return rc < 0 ? rc : sent;
 }

@@ -1,5 +1,6 @@
 /* Answering; see exchange.h for the states that an answer goes through. */
 #include "http/exchange.h"
+#include "runtime/loop.h"
 
 #include <bide/error.h>
 #include <bide/url.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define NS_PER_S INT64_C(1000000000)
 
 enum { STATUS_MIN = 200, STATUS_MAX = 599 };
 
@@ -71,8 +74,45 @@ int bide_http_reply_begin(bide_http_request *request, int status, const char *ty
         return rc;
     request->status = status;
     request->reply_length = length;
+    request->wire_length = length;
     request->reply_state = BIDE__REPLY_BEGUN;
     return 0;
+}
+
+void bide__http_reply_give_up(bide_http_request *request)
+{
+    bide__http_fields_clear(&request->fields);
+    request->type = NULL;
+    request->status = 0;
+    request->n_written = 0;
+    request->has_head_passed = false;
+    request->reply_state = BIDE__REPLY_NONE;
+}
+
+static int pass_head(bide_http_request *request, size_t size, bool ends)
+{
+    int rc = 0;
+    if (request->has_head_passed)
+        return 0;
+    for (struct bide__http_filter *filter = request->filters; filter && rc == 0;
+         filter = filter->next)
+        if (filter->head)
+            rc = filter->head(filter, request, size, ends);
+    request->has_head_passed = rc == 0;
+    return rc;
+}
+
+int bide__http_pass(bide_http_request *request, struct bide__http_filter *filter, const void *data,
+                    size_t size, bool ends)
+{
+    while (filter && !filter->write)
+        filter = filter->next;
+    if (filter)
+        return filter->write(filter, request, data, size, ends);
+    request->n_sent += size;
+    int rc = request->ops->write(request, data, size, ends);
+    request->reply_state = ends && rc == 0 ? BIDE__REPLY_ENDED : BIDE__REPLY_SENT;
+    return rc;
 }
 
 static int write_piece(bide_http_request *request, const void *data, size_t size, bool ends)
@@ -82,9 +122,72 @@ static int write_piece(bide_http_request *request, const void *data, size_t size
         size = 0;
     if (size == 0 && !ends && request->reply_state >= BIDE__REPLY_SENT)
         return 0;
-    int rc = request->ops->write(request, data, size, ends);
-    request->reply_state = ends && rc == 0 ? BIDE__REPLY_ENDED : BIDE__REPLY_SENT;
-    return rc;
+    int rc = request->filters ? pass_head(request, size, ends) : 0;
+    return rc < 0 ? rc : bide__http_pass(request, request->filters, data, size, ends);
+}
+
+/* Through filters that look at what they pass. */
+static int64_t read_and_write(bide_http_request *request, bide_file *file, int64_t offset,
+                              int64_t size)
+{
+    enum { PIECE = 65536 };
+    int64_t sent = 0;
+    ssize_t n = 1;
+    int rc = 0;
+    char *piece = malloc(PIECE);
+    if (!piece)
+        return -ENOMEM;
+    while (sent < size && n > 0 && rc == 0) {
+        n = bide_file_read_at(file, piece, size - sent < PIECE ? (size_t)(size - sent) : PIECE,
+                              offset + sent);
+        rc = n > 0 ? write_piece(request, piece, (size_t)n, false) : (int)n;
+        sent += rc == 0 ? n : 0;
+    }
+    free(piece);
+    return rc < 0 ? rc : sent;
+}
+
+int64_t bide__http_send_file(bide_http_request *request, bide_file *file, int64_t offset,
+                             int64_t size)
+{
+    int rc = size > 0 && bide__http_has_body(request) ? 0 : -ENODATA;
+    if (rc == 0 && request->filters)
+        rc = pass_head(request, 0, false);
+    if (rc < 0)
+        return rc == -ENODATA ? size : rc;
+    for (struct bide__http_filter *filter = request->filters; filter; filter = filter->next)
+        if (filter->write)
+            return read_and_write(request, file, offset, size);
+    int64_t sent = request->ops->send_file(request, file, offset, size);
+    request->reply_state = BIDE__REPLY_SENT;
+    if (sent > 0) {
+        request->n_written += (uint64_t)sent;
+        request->n_sent += (uint64_t)sent;
+    }
+    return sent;
+}
+
+int bide__http_vary(bide_http_request *request, const char *name)
+{
+    size_t n;
+    const struct bide_http_field *all = bide_http_fields_all(&request->fields, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(all[i].name, "Vary") == 0 &&
+            (bide_http_list_has(all[i].value, name) || bide_http_list_has(all[i].value, "*")))
+            return 0;
+    return bide_http_fields_add(&request->fields, "Vary", name);
+}
+
+int64_t bide__http_wall_seconds(void)
+{
+    struct bide_engine *engine = bide_loop_current()->engine;
+    return engine->ops->wall_ns(engine) / NS_PER_S;
+}
+
+int bide__http_entropy(void *buffer, size_t size)
+{
+    struct bide_engine *engine = bide_loop_current()->engine;
+    return engine->ops->entropy(engine, buffer, size);
 }
 
 int bide_http_write(bide_http_request *request, const void *data, size_t size)

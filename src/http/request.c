@@ -22,6 +22,9 @@ void bide__http_request_begin(bide_http_request *request)
     request->status = 0;
     request->reply_length = -1;
     request->n_written = 0;
+    request->n_sent = 0;
+    request->has_head_passed = false;
+    request->filters = NULL;
     request->type = NULL;
     request->is_body_late = false;
     request->scratch_used = 0;
@@ -29,6 +32,12 @@ void bide__http_request_begin(bide_http_request *request)
 
 void bide__http_request_end(bide_http_request *request)
 {
+    while (request->filters) {
+        struct bide__http_filter *filter = request->filters;
+        request->filters = filter->next;
+        if (filter->done)
+            filter->done(filter, request);
+    }
     bide__http_fields_clear(&request->fields);
     while (request->blocks) {
         struct bide__http_block *block = request->blocks;
@@ -80,6 +89,22 @@ static size_t remove_dots(char *path, size_t size)
     return out;
 }
 
+static bool has_dot_segments(const char *path, size_t size)
+{
+    for (size_t i = 0; i + 1 < size; i++) {
+        size_t dots = i + 2 < size && path[i + 1] == '.' && path[i + 2] == '.' ? 2 : 1;
+        if (path[i] == '/' && path[i + 1] == '.' &&
+            (i + 1 + dots == size || path[i + 1 + dots] == '/'))
+            return true;
+    }
+    return false;
+}
+
+static bool has_escaped_slash(const char *text, size_t size)
+{
+    return memmem(text, size, "%2F", 3) || memmem(text, size, "%2f", 3);
+}
+
 int bide__http_request_take_target(bide_http_request *request, struct bide__http_segment origin)
 {
     const char *question = memchr(origin.text, '?', origin.size);
@@ -100,7 +125,12 @@ int bide__http_request_take_target(bide_http_request *request, struct bide__http
     }
     if (memchr(path, '\0', size))
         return -EINVAL;
-    if (is_escaped || memmem(path, size, "/.", 2))
+    /* Routes see segments as they were before their escapes were taken out: with a slash in one,
+     * dots would mean something else to them than to whoever looks at the path. */
+    bool has_dots = has_dot_segments(path, size);
+    if (has_dots && is_escaped && has_escaped_slash(origin.text, origin.size))
+        return -EINVAL;
+    if (has_dots)
         size = remove_dots(path, size);
     if (size == 0)
         path[size++] = '/';

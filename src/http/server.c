@@ -181,8 +181,10 @@ int bide_http_server_close(bide_http_server *server)
     {
         struct bide__http_connection *connection = bide__container(
             node, struct bide__http_connection, node);
-        if (connection->is_idle)
+        if (connection->is_idle) {
+            connection->is_woken = true;
             bide_cancel(connection->task);
+        }
     }
     double seconds = server->opts.grace_seconds;
     if (isinf(seconds))
@@ -220,8 +222,8 @@ int bide_http_server_free(bide_http_server *server)
     }
     if (server->grace)
         bide_handle_cancel(server->grace);
-    bide_server_free(server->listener);
     int stopped = bide__http_app_end(server->app);
+    bide_server_free(server->listener);
     server_delete(server);
     return rc < 0 ? rc : stopped;
 }

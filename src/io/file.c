@@ -98,17 +98,22 @@ static void file_take(bide_file *file, const struct bide_file_call *call)
 }
 
 /* Does as much as needs no wait. -EAGAIN: nothing. */
-static int open_quickly(struct bide__coro *coro, const char *path, int flags, bide_file **ret_file)
+static int open_quickly(struct bide__coro *coro, const struct bide__file_names *names,
+                        bide_file **ret_file)
 {
     struct bide_engine *engine = coro->loop->engine;
-    struct bide_file_call call = {
-        .kind = BIDE_CALL_OPEN, .fd = -1, .flags = flags, .path = path, .result = BIDE_PENDING};
+    struct bide_file_call call = {.kind = BIDE_CALL_OPEN,
+                                  .fd = -1,
+                                  .flags = names->flags,
+                                  .path = names->path,
+                                  .other_path = names->other,
+                                  .result = BIDE_PENDING};
     int rc = engine->ops->file_try(engine, &call);
     if (rc < 0)
         return -EAGAIN;
     if (call.result < 0)
         return (int)call.result;
-    bide_file *file = file_new(coro->loop, path, flags);
+    bide_file *file = file_new(coro->loop, names->other ? names->other : names->path, names->flags);
     if (!file) {
         engine->ops->file_let_go(engine, (int)call.result);
         return -ENOMEM;
@@ -118,18 +123,22 @@ static int open_quickly(struct bide__coro *coro, const char *path, int flags, bi
     return 0;
 }
 
-static int open_slowly(struct bide__coro *coro, const char *path, int flags, unsigned mode,
+static int open_slowly(struct bide__coro *coro, const struct bide__file_names *names,
                        bide_file **ret_file)
 {
-    size_t path_bytes = strlen(path) + 1;
-    bool changes = flags & (O_CREAT | O_TRUNC);
-    struct bide__file_work *work = bide__file_work_new(coro, BIDE_CALL_OPEN, NULL, path_bytes);
+    size_t size = strlen(names->path) + 1;
+    size_t other_size = names->other ? strlen(names->other) + 1 : 0;
+    bool changes = names->flags & (O_CREAT | O_TRUNC);
+    struct bide__file_work *work = bide__file_work_new(coro, BIDE_CALL_OPEN, NULL,
+                                                       size + other_size);
     if (!work)
         return -ENOMEM;
-    work->call.path = memcpy(work->bytes, path, path_bytes);
-    work->call.flags = flags;
-    work->call.mode = mode;
-    work->opening = file_new(coro->loop, path, flags);
+    work->call.path = memcpy(work->bytes, names->path, size);
+    if (names->other)
+        work->call.other_path = memcpy(work->bytes + size, names->other, other_size);
+    work->call.flags = names->flags;
+    work->call.mode = names->mode;
+    work->opening = file_new(coro->loop, names->other ? names->other : names->path, names->flags);
     if (!work->opening) {
         bide__file_work_free(work);
         return -ENOMEM;
@@ -151,9 +160,10 @@ static int open_slowly(struct bide__coro *coro, const char *path, int flags, uns
 int bide__file_open(struct bide__coro *coro, const char *path, int flags, unsigned mode,
                     bide_file **ret_file)
 {
-    int rc = open_quickly(coro, path, flags, ret_file);
+    const struct bide__file_names names = {.path = path, .flags = flags, .mode = mode};
+    int rc = open_quickly(coro, &names, ret_file);
     if (rc == -EAGAIN)
-        rc = open_slowly(coro, path, flags, mode, ret_file);
+        rc = open_slowly(coro, &names, ret_file);
     return (int)bide__file_fail(rc, path);
 }
 
@@ -164,6 +174,21 @@ int bide_file_open(const char *path, int flags, unsigned mode, bide_file **ret_f
         return -EINVAL;
     int rc = bide__suspend(&coro);
     return rc < 0 ? rc : bide__file_open(coro, path, flags, mode, ret_file);
+}
+
+int bide_file_open_inside(const char *folder, const char *path, int flags, bide_file **ret_file)
+{
+    struct bide__coro *coro;
+    const struct bide__file_names names = {.path = folder, .other = path, .flags = flags};
+    if (!folder || !path || !ret_file || (flags & (O_PATH | O_CREAT | O_TRUNC)) ||
+        (flags & O_TMPFILE) == O_TMPFILE || (flags & O_ACCMODE) == O_ACCMODE)
+        return -EINVAL;
+    int rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = open_quickly(coro, &names, ret_file);
+    if (rc == -EAGAIN)
+        rc = open_slowly(coro, &names, ret_file);
+    return (int)bide__file_fail(rc, path);
 }
 
 /* Nobody else has the descriptor: what closing finds is told. */

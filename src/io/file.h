@@ -111,6 +111,12 @@ void bide__file_orphan(bide_file *file);
 int bide__file_enter(bide_file *file, struct bide__coro **ret_coro);
 void bide__file_leave(bide_file *file);
 
+/* file_list.c: the entries of a directory that is open; takes the file. NULL without memory. */
+BIDE_EXPORT bide_iterator *bide__directory_list_opened(bide_file *file);
+
+/* As bide_file_stat() of a file that was opened just now: what opening it has brought is enough. */
+BIDE_EXPORT int bide__file_stat_known(bide_file *file, struct bide_file_status *ret_status);
+
 /* file_move.c: in the caller's turn or without one. */
 ssize_t bide__file_read_piece(struct bide__coro *coro, bide_file *file, void *buffer, size_t size,
                               int64_t offset);

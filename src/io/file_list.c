@@ -246,14 +246,28 @@ static int next_entry(void *self, void *ret_item)
 static const struct bide_iterator_kind entries_kind = {
     .name = "entries of a directory", .next = next_entry, .close = listing_close};
 
-bide_iterator *bide_directory_list(const char *path)
+static bide_iterator *entries(struct listing *listing)
 {
-    struct listing *listing = path ? listing_new(path, O_RDONLY | O_DIRECTORY) : NULL;
-    if (!listing)
-        return NULL;
-    bide_iterator *iterator = bide_iterator_new(&entries_kind, listing,
-                                                sizeof(struct bide_directory_entry));
+    bide_iterator *iterator = listing ? bide_iterator_new(&entries_kind, listing,
+                                                          sizeof(struct bide_directory_entry))
+                                      : NULL;
     if (!iterator)
         free(listing);
+    return iterator;
+}
+
+bide_iterator *bide_directory_list(const char *path)
+{
+    return entries(path ? listing_new(path, O_RDONLY | O_DIRECTORY) : NULL);
+}
+
+bide_iterator *bide__directory_list_opened(bide_file *file)
+{
+    struct listing *listing = listing_new(file->path, O_RDONLY | O_DIRECTORY);
+    bide_iterator *iterator = entries(listing);
+    if (iterator)
+        listing->file = file;
+    else
+        bide_file_abort(file);
     return iterator;
 }

@@ -426,7 +426,7 @@ int bide_file_truncate(bide_file *file, int64_t size_bytes)
     return rc;
 }
 
-int bide_file_stat(bide_file *file, struct bide_file_status *ret_status)
+static int stat_by(bide_file *file, int flags, struct bide_file_status *ret_status)
 {
     struct bide__coro *coro;
     if (!file || !ret_status)
@@ -435,7 +435,13 @@ int bide_file_stat(bide_file *file, struct bide_file_status *ret_status)
     if (rc < 0)
         return rc;
     struct bide__file_work *work = bide__file_work_new(coro, BIDE_CALL_STAT, file->fd, 0);
-    rc = work ? bide__file_work_do(work, BIDE__FILE_LEAVE) : -ENOMEM;
+    rc = -ENOMEM;
+    if (work) {
+        work->call.flags = flags;
+        rc = work->ops->file_try(work->call.engine, &work->call);
+        if (rc < 0)
+            rc = bide__file_work_do(work, BIDE__FILE_LEAVE);
+    }
     if (rc == 0) {
         rc = (int)work->call.result;
         if (rc == 0)
@@ -445,4 +451,14 @@ int bide_file_stat(bide_file *file, struct bide_file_status *ret_status)
     rc = (int)bide__file_fail(rc, file->path);
     bide__file_leave(file);
     return rc;
+}
+
+int bide_file_stat(bide_file *file, struct bide_file_status *ret_status)
+{
+    return stat_by(file, 0, ret_status);
+}
+
+int bide__file_stat_known(bide_file *file, struct bide_file_status *ret_status)
+{
+    return stat_by(file, BIDE_FILE_KNOWN, ret_status);
 }

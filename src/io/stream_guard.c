@@ -54,3 +54,13 @@ ssize_t bide__stream_guard_take(struct bide__stream_guard *guard, void *buffer, 
 {
     return bide__channel_recv(&guard->stream->channel, buffer, size);
 }
+
+ssize_t bide__stream_take_now(bide_stream *stream, void *buffer, size_t size)
+{
+    const struct bide__channel *channel = &stream->channel;
+    if (bide__stream_buffered(stream) > 0)
+        return (ssize_t)bide__stream_take_buffered(stream, buffer, size);
+    if (channel->error < 0 || channel->torn || channel->ending || !channel->sock || stream->reading)
+        return -ECONNABORTED;
+    return channel->eof ? 0 : bide__channel_recv(&stream->channel, buffer, size);
+}

@@ -31,4 +31,7 @@ BIDE_EXPORT void bide__stream_guard_end(struct bide__stream_guard *guard);
 BIDE_EXPORT ssize_t bide__stream_guard_take(struct bide__stream_guard *guard, void *buffer,
                                             size_t size);
 
+/* Without a guard, from a task that must not wait: as bide__stream_guard_take(). */
+BIDE_EXPORT ssize_t bide__stream_take_now(bide_stream *stream, void *buffer, size_t size);
+
 #endif

@@ -584,3 +584,63 @@ FILE_TEST(links_are_followed_or_not)
     CHECK_INT(bide_path_unlink(in_rig("link")), 0);
     CHECK_INT(bide_path_unlink(in_rig("target")), 0);
 }
+
+static int inside(const char *path, int flags)
+{
+    bide_file *file;
+    int rc = bide_file_open_inside(in_rig("in"), path, flags, &file);
+    if (rc == 0)
+        CHECK_INT(bide_file_close(file), 0);
+    return rc;
+}
+
+FILE_TEST(a_path_inside_never_leads_out)
+{
+    bide_file *file;
+    CHECK_INT(bide_directory_make(in_rig("in"), 0755), 0);
+    CHECK_INT(bide_directory_make(in_rig("in/b"), 0755), 0);
+    store(in_rig("out"), "out");
+    store(in_rig("in/b/a"), "text");
+    for (int i = 0; i < 4; i++) { /* at once and not, in simulation */
+        CHECK_INT(inside("b/a", O_RDONLY), 0);
+        CHECK_INT(inside("b//./a", O_RDWR), 0);
+        CHECK_INT(inside("b", O_RDONLY | O_DIRECTORY), 0);
+        CHECK_INT(inside(".", O_RDONLY), 0);
+        CHECK_INT(inside("b/a/", O_RDONLY), -ENOTDIR);
+        CHECK_INT(inside("b/c", O_RDONLY), -ENOENT);
+        CHECK_INT(inside("../out", O_RDONLY), -EXDEV);
+        CHECK_INT(inside("b/../../out", O_RDONLY), -EXDEV);
+        CHECK_INT(inside("/etc/passwd", O_RDONLY), -EXDEV);
+        CHECK_INT(inside("b/a", O_WRONLY | O_CREAT), -EINVAL);
+        CHECK_INT(bide_file_open_inside(in_rig("none"), "a", O_RDONLY, &file), -ENOENT);
+        CHECK_INT(bide_file_open_inside(in_rig("out"), "a", O_RDONLY, &file), -ENOTDIR);
+    }
+    CHECK_INT(bide_path_unlink(in_rig("in/b/a")), 0);
+    CHECK_INT(bide_directory_remove(in_rig("in/b")), 0);
+    CHECK_INT(bide_directory_remove(in_rig("in")), 0);
+    CHECK_INT(bide_path_unlink(in_rig("out")), 0);
+}
+
+FILE_TEST(links_inside_are_followed_as_far_as_they_stay)
+{
+    rig_needs_kernel();
+    CHECK_INT(bide_directory_make(in_rig("in"), 0755), 0);
+    store(in_rig("out"), "out");
+    store(in_rig("in/a"), "text");
+    CHECK_INT(symlink("a", in_rig("in/stays")), 0);
+    CHECK_INT(symlink("../out", in_rig("in/leaves")), 0);
+    CHECK_INT(symlink("/etc/passwd", in_rig("in/whole")), 0);
+    int stays = inside("stays", O_RDONLY);
+    if (stays != -ELOOP) /* without openat2() no link is followed */
+        CHECK_INT(stays, 0);
+    int leaves = inside("leaves", O_RDONLY), whole = inside("whole", O_RDONLY);
+    CHECK(leaves == -EXDEV || leaves == -ELOOP);
+    CHECK(whole == -EXDEV || whole == -ELOOP);
+    CHECK_INT(inside("stays", O_RDONLY | O_NOFOLLOW), -ELOOP);
+    CHECK_INT(bide_path_unlink(in_rig("in/stays")), 0);
+    CHECK_INT(bide_path_unlink(in_rig("in/leaves")), 0);
+    CHECK_INT(bide_path_unlink(in_rig("in/whole")), 0);
+    CHECK_INT(bide_path_unlink(in_rig("in/a")), 0);
+    CHECK_INT(bide_directory_remove(in_rig("in")), 0);
+    CHECK_INT(bide_path_unlink(in_rig("out")), 0);
+}

@@ -7,6 +7,7 @@
 #include "http_rig.h"
 
 #include "http1_cases.h"
+#include "sim_rig.h"
 
 static int hello(bide_http_request *request, void *data)
 {
@@ -61,7 +62,11 @@ STREAM_TEST(paths_never_lead_upwards)
     CHECK(strstr(http_get("/../tell"), "GET /tell|"));
     CHECK(strstr(http_get("/a/%2e%2e/tell"), "GET /tell|"));
     CHECK(strstr(http_get("/./tell?"), "GET /tell||"));
-    CHECK(strstr(http_get("/tell/..%2F..%2Fx"), "GET /x|"));
+    CHECK(strstr(http_get("/tell/a%2Fb"), "GET /tell/a/b|"));
+    CHECK(strstr(http_get("/tell/..%2F..%2Fx"), "400 Bad Request"));
+    CHECK(strstr(http_get("/a%2fb/../tell"), "400 Bad Request"));
+    CHECK(strstr(http_get("/tell/..."), "GET /tell/...|"));
+    CHECK(strstr(http_get("/tell/.x"), "GET /tell/.x|"));
     CHECK(strstr(http_get("/tell/%00"), "400 Bad Request"));
     CHECK(strstr(http_get("/tell/%zz"), "400 Bad Request"));
     http_end();
@@ -290,6 +295,17 @@ STREAM_TEST(a_head_with_many_fields_is_read_once_more)
     CHECK_STR(http_ask(text), TEXT("200 OK", "5", CLOSING, "hello"));
     strcpy(text + strlen(text) - 2, "A: b\r\n\r\n");
     CHECK_INT(first_status(http_ask(text)), 431);
+    /* Several such requests at once use the same memory. */
+    char *several = calloc(3, sizeof text);
+    for (int i = 0; i < 3; i++) {
+        strcat(several, "GET / HTTP/1.1\r\nHost: h\r\n");
+        for (int j = 0; j < 60; j++)
+            strcat(several, "A-Field: with a value\r\n");
+        strcat(several, i < 2 ? "\r\n" : CLOSING "\r\n");
+    }
+    CHECK_STR(http_ask(several), TEXT("200 OK", "5", "", "hello") TEXT("200 OK", "5", "", "hello")
+                                     TEXT("200 OK", "5", CLOSING, "hello"));
+    free(several);
     http_end();
 }
 
@@ -358,6 +374,25 @@ STREAM_TEST(answers_in_pieces)
     CHECK_STR(take_report(), "a request's handler failed|-5|GET /fails: |||");
     CHECK_STR(http_ask("GET /fails HTTP/1.0\r\n\r\n"), "!");
     CHECK_STR(take_report(), "a request's handler failed|-5|GET /fails: |||");
+    http_end();
+}
+
+static int of_unknown_length(bide_http_request *request, void *data)
+{
+    (void)data;
+    int rc = bide_http_reply_begin(request, 200, NULL, BIDE_HTTP_LENGTH_UNKNOWN);
+    if (rc == 0 && strcmp(bide_http_method(request), "HEAD") != 0)
+        rc = bide_http_write(request, "abc", 3);
+    return rc < 0 ? rc : bide_http_reply_end(request);
+}
+
+STREAM_TEST(a_length_that_nobody_knows_is_not_told)
+{
+    http_app();
+    http_route("GET", "/", of_unknown_length);
+    http_begin(NULL);
+    CHECK_STR(http_ask("HEAD / HTTP/1.1\r\nHost: h\r\n" CLOSING "\r\n"),
+              "HTTP/1.1 200 OK\r\n" CLOSING "\r\n");
     http_end();
 }
 
@@ -434,6 +469,26 @@ STREAM_TEST(closing_finishes_what_is_being_answered)
     bide_close(idle);
     bide_close(busy);
     bide_http_app_free(rig_app);
+}
+
+STREAM_TEST(what_has_come_when_a_server_closes_is_answered)
+{
+    rig_needs_kernel(); /* in simulation bytes take their time */
+    struct bide_http_server_opts opts = {.grace_seconds = 1000};
+    http_app();
+    http_route("GET", "/", takes_a_while);
+    http_begin(&opts);
+    bide_stream *stream = http_connect();
+    char answer[512];
+    http_say(stream, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    CHECK(bide_read(stream, answer, sizeof answer) > 0);
+    /* Both within one turn of the loop, or the request a moment before. */
+    http_say(stream, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    CHECK_INT(bide_drain(stream), 0);
+    CHECK_INT(bide_http_server_close(rig_server), 1);
+    CHECK(strstr(http_hear(stream), CLOSING "\r\nlate"));
+    bide_close(stream);
+    http_end();
 }
 
 STREAM_TEST(what_takes_too_long_is_cancelled_when_a_server_closes)
