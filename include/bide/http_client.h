@@ -24,6 +24,7 @@
 #ifndef BIDE_HTTP_CLIENT_H
 #define BIDE_HTTP_CLIENT_H
 
+#include <bide/error.h>
 #include <bide/http.h>
 #include <bide/http_cookies.h>
 #include <bide/http_form.h>
