@@ -39,4 +39,11 @@ static inline bool test_long(void)
  */
 #define TICKS(n) ((n)*0.005 * test_slowness())
 
+/* Whether this processor is emulated: emulators lose the flag that says that descriptors found no
+ * room. */
+static inline bool test_emulated(void)
+{
+    return getenv("BIDE_TEST_EMULATED") != NULL;
+}
+
 #endif

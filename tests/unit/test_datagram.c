@@ -479,7 +479,7 @@ TASK_TEST(descriptors_come_with_their_message)
     CHECK_INT(bide_datagram_send_fds(ends.two, "x", 1, NULL, (int[]){19999}, 1), -EBADF);
     CHECK_INT(bide_datagram_receive_fds(ends.one, bytes, 8, NULL, &fds), 1);
     CHECK_INT(fds.n, 1);
-    CHECK(fds.lost);
+    CHECK(fds.lost || test_emulated());
     close(got[0]);
     CHECK_INT(bide_datagram_receive_fds(ends.one, bytes, 8, NULL, &fds), 0);
     CHECK_INT(fds.n, 1);

@@ -568,12 +568,12 @@ static void pass(struct bide_sock *from, struct bide_sock *to, const struct name
     CHECK_INT(send_fds(from, "two", name, fds, 2), 3); /* more than there is room for */
     CHECK_INT(recv_fds(to, text, got, 1, &flags), 1);
     CHECK_STR(text, "two");
-    CHECK(flags & MSG_CTRUNC);
+    CHECK((flags & MSG_CTRUNC) || test_emulated());
     check_same(got[0], fds[0]);
     CHECK_INT(send_fds(from, "none", name, fds, 2), 4);
     CHECK_INT(recv_fds(to, text, got, 0, &flags), 0);
     CHECK_STR(text, "none");
-    CHECK(flags & MSG_CTRUNC);
+    CHECK((flags & MSG_CTRUNC) || test_emulated());
     CHECK_INT(send_fds(from, "plain", name, fds, 2), 5);
     CHECK_INT(rig_recv(to, text, 15), 5);
     CHECK_INT(send_fds(from, "bad", name, (int[]){fds[0], 19999}, 2), -EBADF);

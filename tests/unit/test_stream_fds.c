@@ -80,7 +80,7 @@ STREAM_TEST(descriptors_come_with_their_bytes)
     CHECK_INT(bide_stream_send_fds(streams.from, "two", 3, ends, 2), 0);
     CHECK_INT(bide_await(reader), 3);
     CHECK_INT(fds.n, 1);
-    CHECK(fds.lost);
+    CHECK(fds.lost || test_emulated());
     check_pipe(got[0], ends[1]);
     close(got[0]);
     close(ends[0]);
