@@ -39,8 +39,8 @@ static inline bool test_long(void)
  */
 #define TICKS(n) ((n)*0.005 * test_slowness())
 
-/* Whether this processor is emulated: emulators lose the flag that says that descriptors found no
- * room. */
+/* Whether this processor is emulated: descriptors that have no room in a message are then lost,
+ * open and without a word. */
 static inline bool test_emulated(void)
 {
     return getenv("BIDE_TEST_EMULATED") != NULL;

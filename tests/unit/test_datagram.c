@@ -472,14 +472,15 @@ TASK_TEST(descriptors_come_with_their_message)
     char bytes[8];
     CHECK_INT(pipe2(pipe_fds, O_CLOEXEC), 0);
     struct bide_fds fds = {.fds = got, .size = 1};
-    CHECK_INT(bide_datagram_send_fds(ends.two, "x", 1, NULL, pipe_fds, 2), 0);
+    int n_lost = !test_emulated();
+    CHECK_INT(bide_datagram_send_fds(ends.two, "x", 1, NULL, pipe_fds, (size_t)(1 + n_lost)), 0);
     CHECK_INT(bide_datagram_send_fds(ends.two, "", 0, NULL, &pipe_fds[1], 1), 0);
     CHECK_INT(bide_datagram_send_fds(ends.two, "z", 1, NULL, pipe_fds, 2), 0);
     CHECK_INT(bide_datagram_send(ends.two, "none", 4, NULL), 0);
     CHECK_INT(bide_datagram_send_fds(ends.two, "x", 1, NULL, (int[]){19999}, 1), -EBADF);
     CHECK_INT(bide_datagram_receive_fds(ends.one, bytes, 8, NULL, &fds), 1);
     CHECK_INT(fds.n, 1);
-    CHECK(fds.lost || test_emulated());
+    CHECK_INT(fds.lost, n_lost);
     close(got[0]);
     CHECK_INT(bide_datagram_receive_fds(ends.one, bytes, 8, NULL, &fds), 0);
     CHECK_INT(fds.n, 1);
