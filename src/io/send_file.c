@@ -92,23 +92,6 @@ static ssize_t read_piece(struct sender *sender, char **piece, size_t size_max)
 
 /* To a stream */
 
-/* It counts as something lent, so that who closes the stream ends it. */
-static int stream_wait(bide_stream *stream, struct bide__coro *coro)
-{
-    struct bide__channel *channel = &stream->channel;
-    channel->lent_size = 1;
-    channel->n_written++;
-    channel->send.n_done = 0;
-    channel->send.done = bide__stream_sent;
-    int rc = bide__channel_ops(channel)->send_wait(channel->sock, &channel->send);
-    if (rc == BIDE_PENDING)
-        rc = bide__park(coro, &bide__stream_sending, stream);
-    channel->lent_size = 0;
-    bide__channel_progress(channel);
-    bide__channel_settle(channel); /* it may have been closed meanwhile */
-    return channel->error < 0 ? channel->error : rc;
-}
-
 /* 1, 0 at the end of the file, or an error. */
 static int stream_copy(bide_stream *stream, struct sender *sender)
 {
@@ -155,7 +138,7 @@ static int stream_step(bide_stream *stream, struct sender *sender)
     if (n == -ENODATA)
         return stream_copy(stream, sender);
     if (n == -EAGAIN) {
-        rc = stream_wait(stream, sender->coro);
+        rc = bide__stream_wait_sendable(stream, sender->coro);
         return rc < 0 ? rc : 1;
     }
     if (n < 0 && n != -EBADF && n != -EIO) /* the connection's, not the file's */

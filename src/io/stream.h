@@ -80,10 +80,6 @@ static inline size_t bide__stream_buffered(const bide_stream *stream)
  * about `size` then. */
 int bide__stream_look(bide_stream *stream, struct bide__coro *coro, size_t size);
 
-/* How who has the turn waits for an operation of `channel.send`, and its done(). */
-extern const struct bide__wait_kind bide__stream_sending;
-void bide__stream_sent(struct bide_op *op);
-
 /* What the channel tells: whoever waits to write goes on. */
 void bide__stream_moved(struct bide__channel *channel);
 /* Waits until at most `bytes` are pending: 0, why nothing goes out any more, or -ECANCELED. With 0
@@ -101,6 +97,9 @@ int bide__stream_wait_readable(bide_stream *stream, struct bide__coro *coro);
 int bide__stream_write_refused(const bide_stream *stream);
 int bide__stream_turn_take(bide_stream *stream, struct bide__coro *coro);
 void bide__stream_turn_give(bide_stream *stream);
+/* With the turn and nothing pending: waits until the socket takes something. 0, why nothing may be
+ * written any more, -ECANCELED, or an error. */
+int bide__stream_wait_sendable(bide_stream *stream, struct bide__coro *coro);
 
 /*
  * Another socket in the place of the stream's, as start_tls does; see bide__channel_swap_begin().

@@ -7,24 +7,6 @@
 
 #include <string.h>
 
-static void room_done(struct bide_op *op)
-{
-    bide_stream *stream = bide__container(op, bide_stream, channel.send);
-    struct bide__coro *coro = stream->writer;
-    if (coro && coro->wait)
-        bide__wake(coro, op->result);
-    bide__channel_settle(&stream->channel);
-}
-
-static void room_interrupt(struct bide__coro *coro)
-{
-    bide_stream *stream = coro->wait_data;
-    struct bide__channel *channel = &stream->channel;
-    bide__channel_ops(channel)->cancel(&channel->send);
-}
-
-static const struct bide__wait_kind room_wait = {.name = "send", .interrupt = room_interrupt};
-
 static ssize_t try_send(bide_stream *stream, const void *data, size_t size, const int *fds,
                         size_t n)
 {
@@ -33,27 +15,6 @@ static ssize_t try_send(bide_stream *stream, const void *data, size_t size, cons
     bide__message_out(&message, data, size, NULL);
     bide__message_put_fds(&message, fds, n);
     return bide__channel_ops(channel)->try_send_message(channel->sock, &message.base);
-}
-
-/* As if the bytes were being sent: whoever closes the stream cancels it. */
-static int wait_room(bide_stream *stream, struct bide__coro *coro, size_t size)
-{
-    struct bide__channel *channel = &stream->channel;
-    int rc = bide__cancel_check(coro);
-    if (rc < 0)
-        return rc;
-    channel->send.done = room_done;
-    channel->send.n_done = 0;
-    channel->lent_size = size;
-    channel->n_written += size;
-    rc = bide__channel_ops(channel)->send_wait(channel->sock, &channel->send);
-    if (rc == BIDE_PENDING)
-        rc = bide__park(coro, &room_wait, stream);
-    channel->lent_size = 0;
-    channel->n_written -= size;
-    bide__channel_progress(channel);
-    bide__channel_settle(channel); /* it may have been closed meanwhile */
-    return channel->error < 0 ? channel->error : rc;
 }
 
 /* With the turn. */
@@ -78,12 +39,13 @@ static int send_turn(bide_stream *stream, struct bide__coro *coro, const void *d
             return (int)sent;
         if (sent > 0) {
             struct iovec rest = {(void *)(uintptr_t)data, size};
+            channel->n_written += (size_t)sent;
             rc = bide__channel_add(channel, &rest, 1, size, (size_t)sent);
             if (rc < 0)
                 bide__channel_tear(channel);
             return rc;
         }
-        rc = wait_room(stream, coro, size);
+        rc = bide__stream_wait_sendable(stream, coro);
     }
 }
 

@@ -113,7 +113,7 @@ void bide__stream_turn_give(bide_stream *stream)
         bide__wake(stream->writer, 0);
 }
 
-void bide__stream_sent(struct bide_op *op)
+static void big_sent(struct bide_op *op)
 {
     bide_stream *stream = bide__container(op, bide_stream, channel.send);
     struct bide__channel *channel = &stream->channel;
@@ -130,7 +130,26 @@ static void big_interrupt(struct bide__coro *coro)
     bide__channel_ops(channel)->cancel(&channel->send);
 }
 
-const struct bide__wait_kind bide__stream_sending = {.name = "send", .interrupt = big_interrupt};
+static const struct bide__wait_kind big_wait = {.name = "send", .interrupt = big_interrupt};
+
+int bide__stream_wait_sendable(bide_stream *stream, struct bide__coro *coro)
+{
+    struct bide__channel *channel = &stream->channel;
+    int rc = bide__cancel_check(coro);
+    if (rc < 0)
+        return rc;
+    channel->lent_size = 1; /* so that who closes the stream ends it */
+    channel->n_written++;
+    channel->send.n_done = 0;
+    channel->send.done = big_sent;
+    rc = bide__channel_ops(channel)->send_wait(channel->sock, &channel->send);
+    if (rc == BIDE_PENDING)
+        rc = bide__park(coro, &big_wait, stream);
+    channel->lent_size = 0;
+    bide__channel_progress(channel);
+    bide__channel_settle(channel); /* it may have been closed meanwhile */
+    return channel->error < 0 ? channel->error : rc;
+}
 
 /* Sends at most PIECES_MAX pieces from the caller's memory, with nothing pending before them. */
 static int big_send(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces, int n)
@@ -145,10 +164,10 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
         channel->lent_size += pieces[i].iov_len;
     size_t size = channel->lent_size;
     channel->n_written += size;
-    channel->send.done = bide__stream_sent;
+    channel->send.done = big_sent;
     int rc = bide__channel_ops(channel)->send(channel->sock, &channel->send, copy, n);
     if (rc == BIDE_PENDING)
-        rc = bide__park(coro, &bide__stream_sending, stream);
+        rc = bide__park(coro, &big_wait, stream);
     if (rc < 0 && channel->send.n_done > 0 && channel->send.n_done < size)
         bide__channel_tear(channel);
     channel->lent_size = 0;
@@ -159,7 +178,7 @@ static int big_send(bide_stream *stream, struct bide__coro *coro, const struct i
     else
         bide__channel_progress(channel);
     bide__channel_settle(channel); /* it may have been closed meanwhile */
-    return channel->error < 0 ? channel->error : rc;
+    return rc < 0 && channel->error < 0 ? channel->error : rc;
 }
 
 static int write_big(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces,
@@ -170,6 +189,8 @@ static int write_big(bide_stream *stream, struct bide__coro *coro, const struct 
     for (int count; sent < n; sent += count) {
         count = n - sent < PIECES_MAX ? n - sent : PIECES_MAX;
         int rc = bide__cancel_check(coro);
+        if (rc == 0)
+            rc = bide__stream_write_refused(stream);
         if (rc == 0)
             rc = big_send(stream, coro, pieces + sent, count);
         if (rc < 0) {

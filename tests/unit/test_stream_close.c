@@ -5,6 +5,7 @@
  * read destroys none of it, and in the end the descriptor is closed and everybody's call has
  * returned.
  */
+#include "io/stream.h"
 #include "stream_rig.h"
 
 #include <pthread.h>
@@ -425,6 +426,22 @@ STREAM_TEST(a_close_in_the_middle_of_anothers_large_write_ends_at_once)
         CHECK(bide_time() < begin + 5);
         close(pair.peer);
     }
+}
+
+/* The kernel has all of it, and the writer does not know yet. */
+STREAM_TEST(a_large_write_that_happened_has_happened)
+{
+    struct pair pair = narrow_open();
+    pattern_fill(large, 0, sizeof large);
+    bide_task *writer = waiting(bide_spawn(writes, pair.stream, large, sizeof large));
+    bide_task *listener = bide_spawn(hears_to_the_end, pair.peer, sizeof large);
+    while (pair.stream->channel.send.state != BIDE_OP_IDLE)
+        turns(1);
+    CHECK(!bide_task_done(writer));
+    CHECK_INT(bide_close(pair.stream), 0);
+    CHECK_INT(bide_await(writer), 0);
+    CHECK_INT(bide_await(listener), 0);
+    close(pair.peer);
 }
 
 STREAM_TEST(a_close_behind_our_end_waits_for_nobody)

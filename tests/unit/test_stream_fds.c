@@ -175,6 +175,24 @@ STREAM_TEST(senders_wait_for_room_and_are_cancelled)
     CHECK_INT(count_fds(), n_fds);
 }
 
+STREAM_TEST(who_drains_meanwhile_hears_of_the_end)
+{
+    struct streams streams = streams_open();
+    int got[1];
+    char bytes[16];
+    struct bide_fds fds = {.fds = got, .size = 1};
+    size_t n = fill(streams.from);
+    bide_task *sender = waiting(bide_spawn(sends_fds, streams.from, "first", 5, (int[]){1}, 1));
+    bide_task *drainer = waiting(bide_spawn(drains, streams.from));
+    skip(streams.to, n);
+    CHECK_INT(bide_await(sender), 0);
+    CHECK_INT(bide_await(drainer), 0);
+    CHECK_INT(bide_stream_receive_fds(streams.to, bytes, sizeof bytes, &fds), 5);
+    CHECK_INT(fds.n, 1);
+    close(got[0]);
+    streams_close(&streams);
+}
+
 /* More than the kernel takes at once: the rest follows from the stream's buffer. */
 STREAM_TEST(a_large_message_goes_out_whole)
 {
