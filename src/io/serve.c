@@ -22,7 +22,8 @@ static struct served *served_of(struct bide__connection *connection)
 
 static bool is_usual(int rc)
 {
-    return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED || rc == -BIDE_ETORN;
+    return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED || rc == -BIDE_ETORN ||
+           rc == -BIDE_ETRUNCATED || rc == -BIDE_ETLS || rc == -BIDE_ECERTIFICATE;
 }
 
 static int served_main(void *data)
