@@ -105,7 +105,7 @@ static int serve_until_signal(bide_server **running)
     return rc < 0 ? rc : waited;
 }
 
-bide_async(serve, (const struct serve_opts *, opts))
+bide_async(serve_chat, (const struct serve_opts *, opts))
 {
     static struct room room; /* too large for a frame */
     const struct bide_server_opts server_opts = {.stream = chat_stream_opts};
@@ -127,7 +127,7 @@ bide_async(serve, (const struct serve_opts *, opts))
 static int run(const struct serve_opts *opts)
 {
     allow_many_descriptors();
-    int rc = bide_run_with(NULL, serve, opts);
+    int rc = bide_run_with(NULL, serve_chat, opts);
     if (rc >= 0)
         return rc;
     fprintf(stderr, "bide: %s\n", bide_strerror(rc));

@@ -15,6 +15,7 @@ enum { STATUS_USAGE = 2 };
 int chat_join(int argc, char **argv);
 int chat_serve(int argc, char **argv);
 int load(int argc, char **argv);
+int serve(int argc, char **argv);
 int status(int argc, char **argv);
 
 /* Tells what is wrong with a command line and where help is: returns STATUS_USAGE. */

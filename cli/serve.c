@@ -1,0 +1,271 @@
+/*
+ * `bide serve`: a web server for a folder.
+ *
+ * The first signal ends it gently: nobody is let in any more, and what is being answered goes out.
+ * A second one cancels what is left.
+ */
+#include "command.h"
+#include "serve_log.h"
+
+#include <bide/http_files.h>
+#include <bide/http_server.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#if BIDE_HAVE_TLS
+#include <bide/tls.h>
+#endif
+
+static const char help[] =
+    "usage: bide serve [OPTION...] FOLDER\n"
+    "\n"
+    "Serves the files of a folder over HTTP until it is interrupted.\n"
+    "\n"
+    "  --host HOST     name or address to listen on (127.0.0.1)\n"
+    "  --port PORT     port to listen on (8000); 0: a free one, which is printed\n"
+    "  --tls CERT KEY  serve HTTPS with this certificate and its key, in PEM files\n"
+    "  --listing       folders without an index.html show what is in them\n"
+    "  --log           print a line for each request\n"
+    "  --help          print this\n";
+
+struct serving {
+    const char *command;
+    const char *host;
+    unsigned port;
+    const char *cert_file;
+    const char *key_file;
+    const char *folder;
+    bool is_logged;
+    struct bide_http_files_opts files;
+
+    bide_http_app *app;
+    struct bide_http_server_opts opts;
+    bide_http_server *server;
+    struct serve_log log;
+    bide_task *main;
+    bool is_interrupted;
+};
+
+/* Each client is a descriptor, and the usual limit is meant for programs that use select(). */
+static void allow_many_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Signals */
+
+static const int signals[] = {SIGINT, SIGTERM};
+
+static int interrupt(void *data)
+{
+    struct serving *serving = data;
+    if (serving->is_interrupted && serving->main)
+        bide_cancel(serving->main);
+    serving->is_interrupted = true;
+    if (serving->server)
+        bide_http_server_close(serving->server);
+    return 0;
+}
+
+static int handle_signals(struct serving *serving)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++)
+        rc = bide_loop_add_signal_handler(bide_loop_current(), signals[i], interrupt, serving,
+                                          NULL);
+    return rc;
+}
+
+/*
+ * The loop gives the former actions back when it closes. A signal that comes then must not kill a
+ * server that has ended well.
+ */
+static void hold_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Serving */
+
+static int fail(const struct serving *serving, const char *what, int error)
+{
+    const char *detail = bide_error_detail();
+    fprintf(stderr, "%s: %s: %s%s%s\n", serving->command, what, bide_strerror(error),
+            *detail ? ": " : "", detail);
+    return error;
+}
+
+static int make_context(struct serving *serving)
+{
+    int rc = serving->cert_file ? -ENOSYS : 0;
+#if BIDE_HAVE_TLS
+    const struct bide_tls_identity identity = {.cert_file = serving->cert_file,
+                                               .key_file = serving->key_file};
+    const char *const protocols[] = {"http/1.1", NULL};
+    const struct bide_tls_server_opts opts = {
+        .identities = &identity, .n_identities = 1, .alpn = protocols};
+    if (serving->cert_file)
+        rc = bide_tls_server_new(&opts, &serving->opts.tls);
+#endif
+    return rc < 0 ? fail(serving, serving->cert_file, rc) : 0;
+}
+
+static int check_folder(const struct serving *serving)
+{
+    struct stat status;
+    int rc = stat(serving->folder, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+    return rc < 0 ? fail(serving, serving->folder, rc) : 0;
+}
+
+static int fill_app(struct serving *serving)
+{
+    int rc = bide_http_app_new(NULL, &serving->app);
+    if (rc == 0 && serving->is_logged)
+        rc = serve_log_open(&serving->log, serving->command, serving->app);
+    if (rc == 0)
+        rc = bide_http_files(serving->app, "", serving->folder, &serving->files);
+    return rc < 0 ? fail(serving, "can't begin", rc) : 0;
+}
+
+/* Scripts wait for this line and take the port from it. */
+static void print_address(const struct serving *serving)
+{
+    bool is_ipv6 = strchr(serving->host, ':');
+    printf("Serving %s on http%s://%s%s%s:%u/\n", serving->folder, serving->opts.tls ? "s" : "",
+           is_ipv6 ? "[" : "", serving->host, is_ipv6 ? "]" : "",
+           bide_http_server_port(serving->server));
+    fflush(stdout);
+}
+
+static int serve_it(struct serving *serving)
+{
+    char what[300];
+    int rc = bide_http_serve(serving->app, serving->host, serving->port, &serving->opts,
+                             &serving->server);
+    snprintf(what, sizeof what, "can't listen on %s, port %u", serving->host, serving->port);
+    if (rc < 0)
+        return fail(serving, what, rc);
+    rc = handle_signals(serving);
+    if (rc == 0) {
+        print_address(serving);
+        rc = bide_http_server_forever(serving->server);
+    }
+    /* A second signal cancels this wait, and with it the handlers. */
+    int freed = bide_http_server_free(serving->server);
+    serving->server = NULL;
+    rc = rc == -ECANCELED ? 0 : rc < 0 ? rc : freed == -ECANCELED ? 0 : freed;
+    return rc < 0 ? fail(serving, "serving ended", rc) : 0;
+}
+
+bide_async(serve_main, (struct serving *, serving))
+{
+    serving->main = bide_current_task();
+    int rc = make_context(serving);
+    if (rc == 0)
+        rc = check_folder(serving);
+    if (rc == 0)
+        rc = fill_app(serving);
+    if (rc == 0)
+        rc = serve_it(serving);
+    hold_signals();
+    serving->main = NULL;
+    serve_log_close(&serving->log);
+    bide_http_app_free(serving->app);
+#if BIDE_HAVE_TLS
+    bide_tls_unref(serving->opts.tls);
+#endif
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run(struct serving *serving)
+{
+    allow_many_descriptors();
+    int rc = bide_run_with(NULL, serve_main, serving);
+    if (rc >= 0)
+        return rc;
+    fprintf(stderr, "%s: %s\n", serving->command, bide_strerror(rc));
+    return EXIT_FAILURE;
+}
+
+/* The command line */
+
+/* --tls has two values: getopt_long() knows of the first. */
+static int take_tls(struct serving *serving, int argc, char **argv)
+{
+    if (optind >= argc || argv[optind][0] == '-')
+        return usage_error(argv[0], "--tls needs two files: the certificate, then its key");
+    serving->cert_file = optarg;
+    serving->key_file = argv[optind++];
+    return 0;
+}
+
+static int take_option(struct serving *serving, int option, int argc, char **argv)
+{
+    switch (option) {
+    case 'H':
+        serving->host = optarg;
+        return 0;
+    case 'p':
+        return parse_port(optarg, &serving->port)
+                   ? 0
+                   : usage_error(argv[0], "'%s' is no port: 0 to 65535", optarg);
+    case 't':
+        return take_tls(serving, argc, argv);
+    case 'l':
+        serving->files.lists = true;
+        return 0;
+    case 'L':
+        serving->is_logged = true;
+        return 0;
+    default:
+        return usage_hint(argv[0]);
+    }
+}
+
+static int parse(int argc, char **argv, struct serving *serving, bool *ret_help)
+{
+    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"listing", no_argument, NULL, 'l'},
+                                            {"log", no_argument, NULL, 'L'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        *ret_help = option == 'h';
+        int rc = *ret_help ? 0 : take_option(serving, option, argc, argv);
+        if (rc != 0 || *ret_help)
+            return rc;
+    }
+    if (optind + 1 != argc)
+        return usage_error(argv[0], optind == argc ? "which folder?" : "one folder, please");
+    serving->folder = argv[optind];
+    return 0;
+}
+
+int serve(int argc, char **argv)
+{
+    static struct serving serving; /* signal handlers look at it until the loop has closed */
+    bool is_help = false;
+    serving = (struct serving){
+        .command = argv[0], .host = "127.0.0.1", .port = 8000, .files = {.packed = true}};
+    int rc = parse(argc, argv, &serving, &is_help);
+    if (is_help)
+        return fputs(help, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return rc != 0 ? rc : run(&serving);
+}
