@@ -109,7 +109,7 @@ int bide__http_connection_read(bide_http_request *request, void *buffer, size_t 
 
 int bide__http_connection_skip_body(struct bide__http_connection *connection)
 {
-    char nowhere[4096];
+    char nowhere[2048];
     size_t skipped = 0;
     if (connection->is_continue_due && !bide__http1_body_over(&connection->body))
         return -EBADMSG; /* nobody knows whether it comes */
