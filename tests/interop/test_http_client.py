@@ -171,7 +171,8 @@ async def login(request):
     return response
 
 async def me(request):
-    return web.Response(text=request.cookies.get("id", "") + request.headers.get("Authorization", ""))
+    text = request.cookies.get("id", "") + request.headers.get("Authorization", "")
+    return web.Response(text=text)
 
 app = web.Application(client_max_size=2**24)
 app.add_routes([web.post("/echo", echo), web.post("/packed/{coding}", packed),
@@ -261,7 +262,8 @@ class Nginx(Folder):
 
     def test_packed_and_plain(self):
         with self.serving() as port:
-            lines = fetch(f"http://127.0.0.1:{port}/text.txt", f"http://127.0.0.1:{port}/content.bin")
+            base = f"http://127.0.0.1:{port}"
+            lines = fetch(f"{base}/text.txt", f"{base}/content.bin")
             self.assertEqual(lines[0][:4], (200, 1, 0, 120000))
             self.assertEqual(lines[1][:5], (200, 1, 0, len(CONTENT), CONTENT_SUM))
 
@@ -273,9 +275,10 @@ class Nginx(Folder):
 
     def test_refused_bodies(self):
         with self.serving() as port:
+            url = f"http://127.0.0.1:{port}/upload"
             for option in ("-f", "-s"):
-                line = fetch("-X", "POST", option, str(self.file), f"http://127.0.0.1:{port}/upload")
-                self.assertEqual(line[0][0], 413)
+                line = fetch("-X", "POST", option, str(self.file), url)[0]
+                self.assertEqual(line[0], 413)
 
     @unittest.skipUnless(HAVE_TLS, "built without TLS")
     def test_tls(self):
