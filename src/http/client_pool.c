@@ -70,11 +70,15 @@ static size_t write_key(const bide_http_response *response, const struct bide__h
                         bool is_secure, const char *host, struct bide__http_text *key)
 {
     unsigned port = bide_url_port(&response->parts);
-    if (proxy && !is_secure)
+    if (proxy && !is_secure) {
         bide__http_text_say(key, "proxy");
-    else
-        bide__http_text_print(key, "%s%s %s %u", proxy ? "tunnel " : "",
-                              is_secure ? "https" : "http", host, port);
+    } else {
+        bide__http_text_say(key, proxy ? "tunnel " : "");
+        bide__http_text_say(key, is_secure ? "https " : "http ");
+        bide__http_text_say(key, host);
+        bide__http_text_say(key, " ");
+        bide__http_text_number(key, port);
+    }
     bide__http_text_add(key, "", 1);
     size_t host_at = key->size;
     bide__http_text_add(key, host, strlen(host) + 1);

@@ -6,7 +6,6 @@
 #include "http/client.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,26 +38,41 @@ static void show_url(bide_http_response *response, char *shown)
     char *to = mempcpy(shown, url, (size_t)(from - url));
     strcpy(to, host);
     size_t size = (size_t)(parts->path.data - host) + (size_t)(from - url);
-    snprintf(response->server, sizeof response->server, "%.*s", (int)size, shown);
+    size_t most = sizeof response->server - 1;
+    size = size < most ? size : most;
+    *(char *)mempcpy(response->server, shown, size) = '\0';
 }
 
-static int take_url(bide_http_response *response, const struct bide_url *parts)
+/* Mostly it is as long as it was written, with a slash behind the host. */
+static int print_url(const struct bide_url *parts, size_t size, char **ret_url)
 {
-    int length = bide_url_print(parts, NULL, 0);
+    char *url = NULL;
+    for (size_t room = size + 2;;) {
+        char *more = realloc(url, room);
+        int length = more ? bide_url_print(parts, more, room) : -ENOMEM;
+        if (length < 0) {
+            free(more ? more : url);
+            return length;
+        }
+        url = more;
+        if ((size_t)length < room) {
+            *ret_url = url;
+            return length;
+        }
+        room = (size_t)length + 1;
+    }
+}
+
+static int take_url(bide_http_response *response, const struct bide_url *parts, size_t size)
+{
+    char *url;
+    int length = print_url(parts, size, &url);
     if (length < 0)
         return length;
-    char *url = malloc((size_t)length + 1);
     char *shown = malloc((size_t)length + 1);
-    if (!url || !shown) {
+    if (!shown) {
         free(url);
-        free(shown);
         return -ENOMEM;
-    }
-    int rc = bide_url_print(parts, url, (size_t)length + 1);
-    if (rc < 0) {
-        free(url);
-        free(shown);
-        return rc;
     }
     free(response->url);
     free(response->url_shown);
@@ -69,19 +83,33 @@ static int take_url(bide_http_response *response, const struct bide_url *parts)
     return 0;
 }
 
+/* The text with all escaped that may not stand in a URL: owned, in *ret_repaired. Its length. */
+static int repair(const char *text, char **ret_repaired)
+{
+    size_t size = strlen(text);
+    if (size > BIDE_URL_BYTES_MAX)
+        return -E2BIG;
+    char *repaired = malloc(3 * size + 1);
+    if (!repaired)
+        return -ENOMEM;
+    int length = bide_url_repair(text, size, repaired, 3 * size + 1);
+    if (length < 0)
+        free(repaired);
+    else
+        *ret_repaired = repaired;
+    return length;
+}
+
 int bide__http_url_set(bide_http_response *response, const char *text)
 {
     struct bide_url parts;
-    size_t at;
-    int length = bide_url_repair(text, strlen(text), NULL, 0);
+    char *repaired;
+    int length = repair(text, &repaired);
+    if (length == -ENOMEM)
+        return length;
     if (length < 0)
-        return length == -ENOMEM ? length
-                                 : bide__http_explain(response, -EINVAL, "the URL is too long");
-    char *repaired = malloc((size_t)length + 1);
-    if (!repaired)
-        return -ENOMEM;
-    bide_url_repair(text, strlen(text), repaired, (size_t)length + 1);
-    int rc = bide_url_parse(repaired, (size_t)length, &parts, &at);
+        return bide__http_explain(response, -EINVAL, "the URL is too long");
+    int rc = bide_url_parse(repaired, (size_t)length, &parts, NULL);
     if (rc == -EINVAL)
         rc = bide__http_explain(response, rc, "\"%.100s\" is no URL", text);
     else if (rc < 0)
@@ -89,7 +117,7 @@ int bide__http_url_set(bide_http_response *response, const char *text)
     else
         rc = check_url(response, &parts, text);
     if (rc == 0)
-        rc = take_url(response, &parts);
+        rc = take_url(response, &parts, (size_t)length);
     free(repaired);
     return rc;
 }
@@ -133,16 +161,13 @@ static int resolve_parts(const struct bide_url *base, const struct bide_url *ref
  * URL grants to its user is not handed on. */
 static int resolve(const bide_http_response *response, const char *location, char **ret_url)
 {
+    char *repaired;
     struct bide_url reference;
     struct bide_url base = response->parts;
     base.user = (struct bide_url_part){0};
-    int length = bide_url_repair(location, strlen(location), NULL, 0);
+    int length = repair(location, &repaired);
     if (length < 0)
-        return -EINVAL;
-    char *repaired = malloc((size_t)length + 1);
-    if (!repaired)
-        return -ENOMEM;
-    bide_url_repair(location, strlen(location), repaired, (size_t)length + 1);
+        return length == -ENOMEM ? length : -EINVAL;
     int rc = bide_url_parse(repaired, (size_t)length, &reference, NULL) < 0 ? -EINVAL : 0;
     if (rc == 0) {
         reference.user = (struct bide_url_part){0};

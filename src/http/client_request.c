@@ -236,10 +236,13 @@ static void write_body_fields(bide_http_response *response)
     const char *type = response->opts->content_type ? response->opts->content_type : out->type;
     if (*type && !is_given(response, "Content-Type"))
         bide__http_text_print(head, "Content-Type: %s\r\n", type);
-    if (out->is_sized)
-        bide__http_text_print(head, "Content-Length: %llu\r\n", (unsigned long long)out->size);
-    else
+    if (out->is_sized) {
+        bide__http_text_say(head, "Content-Length: ");
+        bide__http_text_number(head, out->size);
+        bide__http_text_say(head, "\r\n");
+    } else {
         bide__http_text_say(head, "Transfer-Encoding: chunked\r\n");
+    }
     if (expects(response))
         bide__http_text_say(head, "Expect: 100-continue\r\n");
 }
@@ -265,7 +268,8 @@ int bide__http_request_write(bide_http_response *response)
     struct bide__http_text *head = &response->head;
     head->size = 0;
     response->wants_close = false;
-    bide__http_text_print(head, "%s ", response->method);
+    bide__http_text_say(head, response->method);
+    bide__http_text_say(head, " ");
     write_target(response);
     bide__http_text_say(head, " HTTP/1.1\r\n");
     write_host(response);

@@ -41,6 +41,17 @@ void bide__http_text_say(struct bide__http_text *text, const char *words)
     bide__http_text_add(text, words, strlen(words));
 }
 
+void bide__http_text_number(struct bide__http_text *text, unsigned long long number)
+{
+    char digits[20];
+    char *at = digits + sizeof digits;
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    bide__http_text_add(text, at, (size_t)(digits + sizeof digits - at));
+}
+
 void bide__http_text_print(struct bide__http_text *text, const char *format, ...)
 {
     va_list arguments;

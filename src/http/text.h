@@ -21,6 +21,7 @@ struct bide__http_text {
 char *bide__http_text_room(struct bide__http_text *text, size_t size);
 void bide__http_text_add(struct bide__http_text *text, const void *data, size_t size);
 void bide__http_text_say(struct bide__http_text *text, const char *words);
+void bide__http_text_number(struct bide__http_text *text, unsigned long long number);
 void bide__http_text_print(struct bide__http_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* "Basic" credentials: base64 of "user:password". */
