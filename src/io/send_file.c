@@ -158,8 +158,11 @@ int64_t bide_stream_send_file(bide_stream *stream, bide_file *file, int64_t offs
         rc = bide__stream_turn_take(stream, sender.coro);
         if (rc == 0) {
             rc = 1;
-            while (rc > 0 && sender.left > 0)
+            while (rc > 0 && sender.left > 0) {
                 rc = stream_step(stream, &sender);
+                stream->is_halfway = sender.sent > 0;
+            }
+            stream->is_halfway = false;
             if (rc < 0 && sender.sent > 0)
                 bide__channel_tear(&stream->channel);
             free(stream->piece);

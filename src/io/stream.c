@@ -115,6 +115,8 @@ static void expel(bide_stream *stream)
     }
     if (channel->lent_size > 0)
         bide__channel_ops(channel)->cancel(&channel->send);
+    if (stream->is_halfway) /* or the end would be said behind the part */
+        bide__channel_tear(channel);
 }
 
 int bide_close(bide_stream *stream)

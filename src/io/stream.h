@@ -29,6 +29,7 @@ struct bide_stream {
     size_t in_begin, in_end, in_capacity;
 
     char *piece;                  /* of a file that is being sent */
+    bool is_halfway;              /* a part of it went, and the rest is still to go */
     struct iovec *big_iov;        /* what goes out from a caller's memory just now */
     struct bide__coro *writer;    /* has the turn */
     struct bide__list writers;    /* wait for it */
