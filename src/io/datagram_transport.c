@@ -337,11 +337,14 @@ static void transport_drop(struct bide__resource *resource)
     end(transport, -ECONNABORTED);
 }
 
+/* The memory stays, as the loop's does: pointers to it may be used still. */
 static void transport_forget(struct bide__resource *resource)
 {
     transport_t *transport = bide__container(resource, transport_t, resource);
     bide__list_remove(&resource->node);
-    transport_free(transport);
+    transport->ending = true;
+    transport->closing = true;
+    transport->sock = NULL;
 }
 
 /* NULL without memory. */

@@ -218,6 +218,8 @@ static int write_refused(const bide_transport *transport)
         return channel->error;
     if (bide__channel_broken(channel) < 0)
         return bide__channel_broken(channel);
+    if (channel->error < 0) /* in a child after fork */
+        return channel->error;
     return transport->closing || channel->eof_wanted ? -EPIPE : 0;
 }
 
