@@ -20,7 +20,7 @@ enum bide_lane {
     BIDE_LANE_FILE,    /* the library's own blocking work; never waits behind users' jobs */
     BIDE_LANE_RESOLVE, /* names: a lookup that hangs delays no file */
     BIDE_LANE_COUNT,   /* of those with threads */
-    BIDE_LANE_NONE,    /* nothing to run: done() is called from the next poll() */
+    BIDE_LANE_NONE,    /* nothing to run: done() is called from the next poll(); it never fails */
 };
 
 /*

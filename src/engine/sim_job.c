@@ -3,7 +3,8 @@
  * a later one.
  *
  * Invariant: jobs of a lane begin in the order of their submission, and no more are under way than
- * the lane has workers.
+ * the lane has workers. Those of no lane end in the order of their submission, without time going
+ * by; they need no memory, so that submitting one can't fail.
  */
 #include "engine/sim_world.h"
 
@@ -33,6 +34,8 @@ struct entry {
     bool looks_up;
 };
 
+static int finish_unrun(struct bide__sim_event *event);
+
 void bide__sim_jobs_init(struct bide__sim *sim, const struct bide_engine_opts *opts)
 {
     static const unsigned n_workers[BIDE_LANE_COUNT] = {
@@ -45,6 +48,8 @@ void bide__sim_jobs_init(struct bide__sim *sim, const struct bide_engine_opts *o
         bide__list_init(&sim->lanes[i].queued);
         sim->lanes[i].n_workers = n_workers[i];
     }
+    sim->unrun_end = &sim->unrun;
+    sim->unrun_event.happen = finish_unrun;
     if (opts->user_threads_max > 0)
         sim->lanes[BIDE_LANE_USER].n_workers = opts->user_threads_max;
 }
@@ -109,9 +114,47 @@ static int run(struct bide__sim_event *event)
     return 1;
 }
 
+static void unrun_append(struct bide__sim *sim, struct bide_job *job)
+{
+    job->next = NULL;
+    job->link = sim->unrun_end;
+    *sim->unrun_end = job;
+    sim->unrun_end = &job->next;
+    if (!sim->unrun_event.scheduled)
+        bide__sim_event_add(&sim->queue, &sim->unrun_event, sim->now_ns);
+}
+
+static void unrun_remove(struct bide__sim *sim, struct bide_job *job)
+{
+    *job->link = job->next;
+    if (job->next)
+        job->next->link = job->link;
+    else
+        sim->unrun_end = job->link;
+    if (!sim->unrun)
+        bide__sim_event_remove(&sim->queue, &sim->unrun_event);
+}
+
+static int finish_unrun(struct bide__sim_event *event)
+{
+    struct bide__sim *sim = bide__container(event, struct bide__sim, unrun_event);
+    struct bide_job *job = sim->unrun;
+    unrun_remove(sim, job);
+    if (sim->unrun)
+        bide__sim_event_add(&sim->queue, event, sim->now_ns);
+    bide__sim_note(sim, "job done", 0, 0);
+    job->done(job);
+    return 1;
+}
+
 static int submit(struct bide__sim *sim, struct bide_job *job, enum bide_lane lane, bool looks_up)
 {
     assert(job->done && job->drop);
+    job->lane = (uint8_t)lane;
+    if (lane == BIDE_LANE_NONE) {
+        unrun_append(sim, job);
+        return 0;
+    }
     struct entry *entry = malloc(sizeof *entry);
     if (!entry)
         return -ENOMEM;
@@ -132,7 +175,7 @@ static int submit(struct bide__sim *sim, struct bide_job *job, enum bide_lane la
 
 int bide__sim_job_submit(struct bide_engine *engine, struct bide_job *job, enum bide_lane lane)
 {
-    assert(job->run);
+    assert(job->run || lane == BIDE_LANE_NONE);
     return submit(bide__sim_of(engine), job, lane, false);
 }
 
@@ -168,7 +211,13 @@ static struct entry *find(struct bide__sim *sim, const struct bide_job *job)
 
 void bide__sim_job_abandon(struct bide_engine *engine, struct bide_job *job)
 {
-    struct entry *entry = find(bide__sim_of(engine), job);
+    struct bide__sim *sim = bide__sim_of(engine);
+    if (job->lane == BIDE_LANE_NONE) {
+        unrun_remove(sim, job);
+        job->drop(job);
+        return;
+    }
+    struct entry *entry = find(sim, job);
     assert(entry); /* not abandoned twice, nor after done() */
     let_go(entry);
 }
@@ -192,6 +241,10 @@ void bide__sim_jobs_drop(struct bide__sim *sim)
     struct bide__list *node;
     while ((node = bide__list_first(&sim->jobs)))
         let_go(bide__container(node, struct entry, node));
+    for (struct bide_job *job; (job = sim->unrun);) {
+        unrun_remove(sim, job);
+        job->drop(job);
+    }
 }
 
 void bide__sim_jobs_forget(struct bide__sim *sim)

@@ -50,6 +50,8 @@ struct bide__sim {
     struct bide__list signals;
     struct bide__list jobs; /* all that were not released */
     struct bide__sim_lane lanes[BIDE_LANE_COUNT];
+    struct bide_job *unrun, **unrun_end; /* those of no lane */
+    struct bide__sim_event unrun_event;  /* scheduled while there is one */
     struct bide__sim_host *hosts;
     struct bide__sim_files *files; /* NULL: nobody has asked for one yet */
 };
