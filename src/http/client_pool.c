@@ -287,9 +287,10 @@ static bool give(bide_http_session *session, struct bide__http_origin *origin)
     return true;
 }
 
+/* Of an origin for which somebody waits. */
 static uint64_t first_ticket(const struct bide__http_origin *origin)
 {
-    return bide__container(bide__list_first(&origin->waiters), bide_http_response, wait)->ticket;
+    return bide__container(origin->waiters.next, bide_http_response, wait)->ticket;
 }
 
 /* Serves the one that came first of all whom something can be given. */

@@ -49,16 +49,24 @@ static void endpoint_leave(bide_datagram *endpoint)
     endpoint_unref(endpoint);
 }
 
-/* Closes the socket if it is time; the endpoint may be gone then. */
-static void endpoint_settle(bide_datagram *endpoint)
+/* Closes the socket if it is time. Whether it did: then its reference is the caller's to give back.
+ */
+static bool close_sock(bide_datagram *endpoint)
 {
     if (endpoint->error == 0 || !endpoint->sock || bide__operation_pending(&endpoint->recv) ||
         bide__room_pending(&endpoint->room))
-        return;
+        return false;
     endpoint->sock->engine->ops->sock_close(endpoint->sock);
     endpoint->sock = NULL;
     bide__list_remove(&endpoint->resource.node);
-    endpoint_unref(endpoint);
+    return true;
+}
+
+/* The endpoint may be gone then. */
+static void endpoint_settle(bide_datagram *endpoint)
+{
+    if (close_sock(endpoint))
+        endpoint_unref(endpoint);
 }
 
 static void recv_after(struct bide__operation *operation)
@@ -86,7 +94,8 @@ static void endpoint_end(bide_datagram *endpoint)
     if (bide__operation_pending(&endpoint->recv))
         endpoint->sock->engine->ops->cancel(&endpoint->recv.op);
     bide__room_cancel(&endpoint->room);
-    endpoint_settle(endpoint);
+    if (close_sock(endpoint))
+        endpoint->refs--; /* not the last one */
     endpoint_unref(endpoint);
 }
 

@@ -27,15 +27,22 @@ static bool is_pending(const bide_socket *socket)
            bide__operation_pending(&socket->sides[BIDE__SIDE_OUTPUT].operation);
 }
 
-/* Closes the engine's socket if that is due and possible. */
-static void settle(bide_socket *socket)
+/* Closes the engine's socket if that is due and possible. Whether it did: then its reference is the
+ * caller's to give back. */
+static bool close_sock(bide_socket *socket)
 {
     if (socket->error == 0 || !socket->sock || is_pending(socket))
-        return;
+        return false;
     bide__socket_ops(socket)->sock_close(socket->sock);
     socket->sock = NULL;
     bide__list_remove(&socket->resource.node);
-    socket_unref(socket);
+    return true;
+}
+
+static void settle(bide_socket *socket)
+{
+    if (close_sock(socket))
+        socket_unref(socket);
 }
 
 static void input_after(struct bide__operation *operation)
@@ -137,7 +144,6 @@ static void socket_end(bide_socket *socket)
     for (int side = 0; side < BIDE__SIDES; side++)
         if (bide__operation_pending(&socket->sides[side].operation))
             bide__socket_ops(socket)->cancel(&socket->sides[side].operation.op);
-    settle(socket);
 }
 
 void bide_socket_close(bide_socket *socket)
@@ -145,6 +151,8 @@ void bide_socket_close(bide_socket *socket)
     if (!socket)
         return;
     socket_end(socket);
+    if (close_sock(socket))
+        socket->refs--; /* not the last one */
     socket_unref(socket);
 }
 
@@ -161,6 +169,7 @@ static void socket_drop(struct bide__resource *resource)
     bide_socket *socket = bide__container(resource, bide_socket, resource);
     socket_abandon(socket);
     socket_end(socket);
+    settle(socket);
 }
 
 static void socket_forget(struct bide__resource *resource)

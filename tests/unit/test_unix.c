@@ -167,7 +167,7 @@ STREAM_TEST(a_stream_by_path)
 
 STREAM_TEST(a_stream_by_abstract_name)
 {
-    char name[100];
+    char name[sizeof path + 1];
     snprintf(name, sizeof name, "@%s", fresh_path());
     talk_by_name(name);
     talk_by_name(name);
