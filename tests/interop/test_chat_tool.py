@@ -70,7 +70,7 @@ class Tool(unittest.TestCase):
         self.assert_usage_error(["chat"], "chat")
         self.assert_usage_error([""], "''")
         self.assert_usage_error(["talk"], "talk")
-        self.assert_usage_error(["serve"], "serve")
+        self.assert_usage_error(["steal"], "steal")
         self.assert_usage_error(["chat", "serv"], "chat serv")
         self.assert_usage_error(["--port", "0", "chat", "serve"], "--port")
         self.assert_usage_error(["-x"], "x")
