@@ -8,7 +8,7 @@
  */
 #include "http/client.h"
 
-#include "io/stream.h"
+#include "io/stream/stream.h"
 
 #include <errno.h>
 #include <limits.h>

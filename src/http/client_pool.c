@@ -11,7 +11,7 @@
  */
 #include "http/client.h"
 
-#include "io/stream.h"
+#include "io/stream/stream.h"
 
 #include <bide/awaitable.h>
 

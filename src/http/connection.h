@@ -15,7 +15,7 @@
 #include "codec/http1.h"
 #include "http/exchange.h"
 #include "http/server.h"
-#include "io/stream_guard.h"
+#include "io/stream/stream_guard.h"
 
 enum { BIDE__HTTP_FIELDS_INLINE = 32, BIDE__HTTP_IN_INLINE = 1024 };
 

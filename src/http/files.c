@@ -7,7 +7,7 @@
 #include "http/files.h"
 
 #include "http/exchange.h"
-#include "io/file.h"
+#include "io/file/file.h"
 
 #include <bide/error.h>
 #include <bide/url.h>

@@ -6,7 +6,7 @@
 #include "http/files.h"
 
 #include "http/exchange.h"
-#include "io/file.h"
+#include "io/file/file.h"
 
 #include <bide/path.h>
 #include <bide/url.h>

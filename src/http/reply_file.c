@@ -8,7 +8,7 @@
 
 #include "http/conditional.h"
 #include "http/exchange.h"
-#include "io/file.h"
+#include "io/file/file.h"
 
 #include <bide/error.h>
 #include <bide/loop.h>

@@ -1,7 +1,7 @@
 /* What a connection tells about itself; see info.h. */
 #include "tls/info.h"
 
-#include "io/upgrade.h"
+#include "io/stream/upgrade.h"
 #include "tls/name.h"
 #include "tls/start.h"
 

@@ -1,8 +1,8 @@
 /* TLS on streams: beginning it as a client, as a server, for a connection that is made for it, and
  * for every connection of a server. */
 #include "tls/start.h"
-#include "io/server.h"
-#include "io/upgrade.h"
+#include "io/net/server.h"
+#include "io/stream/upgrade.h"
 #include "runtime/task.h"
 #include "tls/filter.h"
 

@@ -7,7 +7,7 @@
  *  - The transport gets a socket back exactly once, if it gave one. Its protocol gets nothing
  * between the start and `started`.
  */
-#include "io/transport.h"
+#include "io/transport/transport.h"
 #include "runtime/task.h"
 #include "tls/filter.h"
 #include "tls/start.h"

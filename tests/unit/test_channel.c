@@ -5,7 +5,7 @@
  * is aborted leaves them unsaid. A socket is lent out only when nobody uses the stream and nothing
  * is buffered; meanwhile every call fails; whatever happens meanwhile, it is closed once.
  */
-#include "io/stream.h"
+#include "io/stream/stream.h"
 #include "stream_rig.h"
 
 /* A socket around another one, that parts with "BYE". */

@@ -9,7 +9,7 @@
 
 #include "engine/sim_world.h"
 #include "fault.h"
-#include "io/connector.h"
+#include "io/net/connector.h"
 #include "sim_rig.h"
 #include "task_rig.h"
 

@@ -5,7 +5,7 @@
  * whatever is typed, the text is valid and within its limit, the row within the screen; a key that
  * lacks memory changes nothing.
  */
-#include "io/line_edit.h"
+#include "io/terminal/line_edit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "codec/utf8.h"
 #include "codec/width.h"
 #include "fault.h"
-#include "io/line_view.h"
+#include "io/terminal/line_view.h"
 #include "test.h"
 
 #define UP "\x1b[A"

@@ -5,7 +5,7 @@
  * read destroys none of it, and in the end the descriptor is closed and everybody's call has
  * returned.
  */
-#include "io/stream.h"
+#include "io/stream/stream.h"
 #include "stream_rig.h"
 
 #include <pthread.h>

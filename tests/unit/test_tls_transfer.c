@@ -9,7 +9,7 @@
 #include <bide/path.h>
 #include <bide/transfer.h>
 
-#include "io/file.h"
+#include "io/file/file.h"
 #include "tls_rig.h"
 
 enum { SIZE = 3 * MIB };

@@ -7,7 +7,7 @@
  */
 #include "transport_rig.h"
 
-#include "io/transport.h"
+#include "io/transport/transport.h"
 #include "sim_rig.h"
 
 BIDE_TEST(bytes_pass_both_ways_and_the_peer_s_end_closes)

@@ -7,7 +7,7 @@
  */
 #include "transport_rig.h"
 
-#include "io/transport.h"
+#include "io/transport/transport.h"
 
 struct noted_swap {
     struct bide__swap swap;

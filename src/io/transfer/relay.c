@@ -1,0 +1,87 @@
+/*
+ * Connections into each other.
+ *
+ * Bytes wait in the buffer of the stream that they come from until the other one has taken them
+ * whole, so that a cancelled relay loses nothing. docs/decisions/relay.md says why no splice(2).
+ */
+#include "io/stream/stream.h"
+
+#include <bide/async.h>
+#include <bide/group.h>
+#include <bide/transfer.h>
+
+enum { PIECE = 64 * 1024 };
+
+/* What is more than the other one's high-water mark would be torn by a cancel. */
+static size_t piece_max(const bide_stream *to)
+{
+    size_t high = to->channel.opts.write_high_bytes;
+    return high < PIECE ? high : PIECE;
+}
+
+static int relay(bide_stream *from, bide_stream *to, struct bide__coro *coro, int64_t count,
+                 int64_t *relayed)
+{
+    int rc = 1;
+    while (*relayed < count) {
+        rc = bide__stream_look(from, coro, PIECE - 1);
+        if (rc <= 0)
+            break;
+        size_t n = (size_t)rc < piece_max(to) ? (size_t)rc : piece_max(to);
+        if (count - *relayed < (int64_t)n)
+            n = (size_t)(count - *relayed);
+        rc = bide_write(to, from->in + from->in_begin, n);
+        if (rc < 0)
+            break;
+        from->in_begin += n;
+        *relayed += (int64_t)n;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int64_t relay_counted(bide_stream *from, bide_stream *to, int64_t count, int64_t *relayed)
+{
+    struct bide__coro *coro;
+    if (!from || !to || count < BIDE_TO_THE_END)
+        return -EINVAL;
+    int rc = bide__stream_read_begin(from, &coro);
+    if (rc < 0)
+        return rc;
+    rc = relay(from, to, coro, count == BIDE_TO_THE_END ? INT64_MAX : count, relayed);
+    return bide__stream_read_end(from, rc);
+}
+
+int64_t bide_relay(bide_stream *from, bide_stream *to, int64_t count)
+{
+    int64_t relayed = 0;
+    int64_t rc = relay_counted(from, to, count, &relayed);
+    return rc < 0 ? rc : relayed;
+}
+
+static bide_async(relays, (bide_stream *, from), (bide_stream *, to), (int64_t *, relayed))
+{
+    int rc = (int)relay_counted(from, to, BIDE_TO_THE_END, relayed);
+    if (rc == 0)
+        rc = bide_write_eof(to);
+    return rc == -EALREADY ? 0 : rc;
+}
+
+int bide_relay_both(bide_stream *a, bide_stream *b, int64_t ret_bytes[2])
+{
+    int64_t bytes[2] = {0, 0};
+    bide_group *group;
+    if (!a || !b)
+        return -EINVAL;
+    int rc = bide_group_open(&group);
+    if (rc == 0) {
+        rc = bide_group_spawn(group, relays, a, b, &bytes[0]);
+        if (rc >= 0)
+            rc = relays(b, a, &bytes[1]);
+        rc = bide_group_close(group, rc);
+    }
+    if (ret_bytes) {
+        ret_bytes[0] = bytes[0];
+        ret_bytes[1] = bytes[1];
+    }
+    return rc < 0 ? rc : 0;
+}
