@@ -81,6 +81,31 @@ STREAM_TEST_SECONDS(it_waits_at_the_marks_of_narrow_connections, 60)
     ends_abort(&ends);
 }
 
+/* Whatever fits into what encrypts, and into nothing below it. */
+STREAM_TEST(draining_waits_for_the_kernel)
+{
+    enum { PIECE = 48 * KIB };
+    char *bytes = malloc(PIECE);
+    for (int flushed_first = 0; flushed_first < 2; flushed_first++) {
+        struct ends ends = ends_open_with(NULL, 4096);
+        pattern_fill(bytes, 0, PIECE);
+        CHECK_INT(bide_offer(ends.client, bytes, PIECE), 0);
+        if (flushed_first)
+            CHECK_INT(bide_sleep(0), 0);
+        CHECK_INT(bide_within(0.01, bide_drain(ends.client)), -ETIMEDOUT);
+        CHECK(bide_stream_pending(ends.client) > 0);
+        pattern_fill(bytes, PIECE, PIECE / 16);
+        CHECK_INT(bide_offer(ends.client, bytes, PIECE / 16), 0);
+        bide_task *reader = bide_spawn(reads_pattern, ends.server, PIECE + PIECE / 16);
+        CHECK_INT(bide_drain(ends.client), 0);
+        CHECK_INT(bide_stream_pending(ends.client), 0);
+        CHECK_INT(bide_await(reader), 0);
+        passes(ends.server, ends.client, "back");
+        ends_abort(&ends);
+    }
+    free(bytes);
+}
+
 STREAM_TEST(nothing_is_written)
 {
     struct ends ends = ends_open();

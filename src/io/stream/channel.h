@@ -66,7 +66,7 @@ struct bide__channel {
     struct bide__output filling, sending;
     size_t sending_skip; /* of `sending`: was gone before */
     struct iovec sending_iov;
-    size_t lent_size;   /* what `send` sends from memory of the owner's just now */
+    size_t lent_size;   /* what `send` sends from memory of the owner's, or waits for, just now */
     uint64_t n_written; /* bytes that ever were pending */
     int write_error;
 

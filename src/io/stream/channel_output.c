@@ -66,13 +66,44 @@ int bide__channel_add(struct bide__channel *channel, const struct iovec *pieces,
     return 0;
 }
 
+static void held_done(struct bide_op *op)
+{
+    struct bide__channel *channel = bide__container(op, struct bide__channel, send);
+    channel->lent_size = 0;
+    if (op->result < 0)
+        bide__channel_fail_output(channel, op->result);
+    else
+        bide__channel_flush(channel);
+    bide__channel_progress(channel);
+    bide__channel_settle(channel);
+}
+
+/*
+ * try_send() has taken everything. What parts in words of its own may hold some of it still: that
+ * counts as a byte pending, until it is out.
+ */
+static void taken(struct bide__channel *channel)
+{
+    if (!channel->sock->parting || channel->send.state != BIDE_OP_IDLE)
+        return;
+    channel->send.done = held_done;
+    int rc = bide__channel_ops(channel)->send(channel->sock, &channel->send, NULL, 0);
+    if (rc == BIDE_PENDING)
+        channel->lent_size = 1;
+    else if (rc < 0)
+        bide__channel_fail_output(channel, rc);
+}
+
 int bide__channel_write_direct(struct bide__channel *channel, const struct iovec *pieces, int n,
                                size_t size)
 {
     ssize_t sent = bide__channel_ops(channel)->try_send(channel->sock, pieces,
                                                         n < IOV_MAX ? n : IOV_MAX);
-    if (sent == (ssize_t)size)
-        return 0;
+    if (sent == (ssize_t)size) {
+        channel->n_written += size;
+        taken(channel);
+        return bide__channel_broken(channel);
+    }
     if (sent < 0 && sent != -EAGAIN) {
         bide__channel_fail_output(channel, (int)sent);
         return (int)sent;
@@ -125,9 +156,10 @@ void bide__channel_flush(struct bide__channel *channel)
         return;
     struct iovec iov = {.iov_base = output->data, .iov_len = output->size};
     ssize_t n = bide__channel_ops(channel)->try_send(channel->sock, &iov, 1);
-    if (n == (ssize_t)output->size)
+    if (n == (ssize_t)output->size) {
         output_clear(output);
-    else if (n >= 0 || n == -EAGAIN)
+        taken(channel);
+    } else if (n >= 0 || n == -EAGAIN)
         send_start(channel, n > 0 ? (size_t)n : 0);
     else
         bide__channel_fail_output(channel, (int)n);
