@@ -126,6 +126,14 @@ void bide__ws_reader_init(struct bide__ws_reader *reader, bool is_server,
 int64_t bide__ws_reader_take(struct bide__ws_reader *reader, char *data, size_t size,
                              struct bide__ws_event *ret_event);
 
+/* How much of the frame that has begun is still to come and will be told as it is: a piece of a
+ * message, not compressed. */
+static inline uint64_t bide__ws_reader_expects(const struct bide__ws_reader *reader)
+{
+    bool is_data = reader->is_in_payload && (reader->head[0] & 8) == 0 && !reader->is_compressed;
+    return is_data ? reader->size - reader->done : 0;
+}
+
 /* The reader refuses what came, for the caller's reason: -EBADMSG. */
 int bide__ws_reader_refuse(struct bide__ws_reader *reader, unsigned code, const char *why);
 

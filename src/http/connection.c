@@ -230,6 +230,7 @@ static const struct bide__exchange_ops connection_ops = {
     .header_at = connection_header_at,
     .peer = connection_peer,
     .send_file = bide__http_connection_send_file,
+    .has_upgrade = true,
 };
 
 /* The authority of an absolute target lies within that, and can't be ended in place. */
@@ -331,8 +332,9 @@ static bool is_of_the_connection(int rc)
 static void report(struct bide__http_connection *connection, int rc)
 {
     char words[256];
-    if (connection->is_gone || connection->request.is_body_late || is_of_the_connection(rc) ||
-        rc == -ECANCELED)
+    bool is_gone = connection->is_gone || connection->request.is_body_late ||
+                   (connection->is_upgraded && rc == -ETIMEDOUT);
+    if (is_gone || is_of_the_connection(rc) || rc == -ECANCELED)
         return;
     snprintf(words, sizeof words, "%s %s: %s", connection->request.method,
              connection->request.target, bide_error_detail());
@@ -369,6 +371,8 @@ static int exchange(struct bide__http_connection *connection)
     connection->guard.came = guard_came;
     bide__stream_guard_begin(&connection->guard, connection->stream);
     rc = run(connection);
+    if (connection->upgrade)
+        connection->upgrade->ended(connection->upgrade);
     if (rc < 0)
         report(connection, rc);
     bool is_ended = request->reply_state == BIDE__REPLY_ENDED;
@@ -414,6 +418,7 @@ int bide__http_connection_main(bide_stream *stream, void *data)
     connection->is_idle = false;
     connection->is_woken = false;
     connection->is_gone = false;
+    connection->upgrade = NULL;
     connection->is_upgraded = false;
     connection->in = connection->in_inline;
     connection->capacity = sizeof connection->in_inline;

@@ -15,6 +15,7 @@
 #include "codec/http1.h"
 #include "http/exchange.h"
 #include "http/server.h"
+#include "http/upgrade.h"
 #include "io/stream/stream_guard.h"
 
 enum { BIDE__HTTP_FIELDS_INLINE = 32, BIDE__HTTP_IN_INLINE = 1024 };
@@ -40,7 +41,8 @@ struct bide__http_connection {
     size_t body_at; /* what comes next of the body, from `begin` on */
     bool is_continue_due;
     bool keeps_alive;
-    bool is_chunked; /* the answer */
+    bool is_chunked;                    /* the answer */
+    struct bide__http_upgrade *upgrade; /* who has the stream; NULL: it is ours */
     bool is_upgraded;
 
     struct bide__stream_guard guard;

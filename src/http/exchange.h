@@ -38,6 +38,7 @@ struct bide__exchange_ops {
     /* A part of the answer from a file, with the head before it: how many bytes, fewer if the file
      * ends. The answer's length is known. */
     int64_t (*send_file)(bide_http_request *request, bide_file *file, int64_t offset, int64_t size);
+    bool has_upgrade; /* see http/upgrade.h */
 };
 
 /*

@@ -184,6 +184,8 @@ int bide_http_server_close(bide_http_server *server)
         if (connection->is_idle) {
             connection->is_woken = true;
             bide_cancel(connection->task);
+        } else if (connection->upgrade) {
+            connection->upgrade->closing(connection->upgrade);
         }
     }
     double seconds = server->opts.grace_seconds;
