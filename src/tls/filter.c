@@ -168,6 +168,18 @@ static int recv_wait(struct bide_sock *base, struct bide_op *op)
 
 /* Sending */
 
+/* The end is out. A lower socket that parts in words of its own says them behind it: 0,
+ * BIDE_PENDING, or an error. */
+static int part_lower(struct bide__tls_filter *filter)
+{
+    const struct bide_engine_ops *ops = filter->lower->engine->ops;
+    if (!filter->parts || filter->is_parted || !filter->lower->parting)
+        return 0;
+    filter->is_parted = true;
+    int rc = ops->sock_shutdown(filter->lower, SHUT_WR);
+    return rc < 0 ? rc : ops->send(filter->lower, &filter->lower_send, NULL, 0);
+}
+
 /* Empties what the owner wants to send, as far as that goes without waiting. */
 static int send_go_on(struct bide__tls_filter *filter, struct bide_op *op)
 {
@@ -175,10 +187,10 @@ static int send_go_on(struct bide__tls_filter *filter, struct bide_op *op)
         int rc = bide__tls_send_error(filter);
         if (rc < 0)
             return op->n_iov > 0 || filter->has_lost ? rc : 0;
-        if (bide__tls_held(filter) > 0)
+        if (bide__tls_held(filter) > 0 || filter->lower_send.state != BIDE_OP_IDLE)
             return BIDE_PENDING;
         if (op->n_iov == 0)
-            return 0;
+            return part_lower(filter) == BIDE_PENDING ? BIDE_PENDING : 0; /* else nobody hears */
         ssize_t n = bide__tls_send(filter, op->iov, op->n_iov);
         if (n == -EAGAIN && filter->send_wants_recv)
             n = bide__tls_wait_lower(filter);
@@ -340,7 +352,9 @@ static int sock_shutdown(struct bide_sock *base, int how)
     struct bide__tls_filter *filter = of(base);
     if (how != SHUT_WR)
         return filter->lower->engine->ops->sock_shutdown(filter->lower, how);
-    return bide__tls_shutdown(filter);
+    int rc = bide__tls_shutdown(filter);
+    filter->parts = rc == 0;
+    return rc;
 }
 
 /* The owner's operations are over; our own end soon. */

@@ -60,6 +60,8 @@ struct bide__tls_filter {
     bool send_wants_recv; /* and writes on when input has come */
     bool holds_plain;     /* what is held has bytes of the owner's */
     bool has_lost;        /* and such bytes never went out */
+    bool parts;           /* the end is said, and nothing comes behind it */
+    bool is_parted;       /* the lower socket is told so, too */
     bool closed;
 };
 

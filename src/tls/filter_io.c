@@ -115,6 +115,10 @@ static void push(struct bide__tls_filter *filter)
     struct bide__tls_output *output = &filter->filling;
     if (output->size == 0 || filter->sending.size > 0 || filter->closed)
         return;
+    if (filter->is_parted) {
+        output_clear(output);
+        return;
+    }
     struct iovec iov = {.iov_base = output->data, .iov_len = output->size};
     ssize_t n = ops->try_send(filter->lower, &iov, 1);
     if (n == (ssize_t)output->size) {

@@ -70,6 +70,8 @@ static void handle_end(bide_handle *handle)
 static void upgrade_free(struct upgrade *upgrade)
 {
     bide__list_remove(&upgrade->resource.node);
+    if (upgrade->transport->swap_waiting == &upgrade->swap)
+        upgrade->transport->swap_waiting = NULL;
     handle_end(upgrade->limit);
     handle_end(upgrade->retry);
     bide_tls_unref(upgrade->start.context);
