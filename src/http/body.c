@@ -7,6 +7,7 @@
 #include <bide/http_client.h>
 #include <bide/path.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,7 @@ static int open_multipart(struct bide__http_out *out, const bide_http_form *form
     if (rc < 0)
         return rc;
     out->is_multipart = true;
+    assert(n > 0);
     out->part_sizes = calloc(n, sizeof *out->part_sizes);
     if (!out->part_sizes)
         return -ENOMEM;

@@ -123,7 +123,8 @@ static double seconds_or(double seconds, double otherwise)
 static int response_new(bide_http_session *session, const char *method,
                         const struct bide_http_fetch_opts *opts, bide_http_response **ret_response)
 {
-    if (strlen(method) >= sizeof(*ret_response)->method || !(opts->total_seconds >= 0) ||
+    size_t size = strlen(method) + 1;
+    if (size > sizeof(*ret_response)->method || !(opts->total_seconds >= 0) ||
         !(opts->connect_seconds >= 0) || !(opts->read_seconds >= 0))
         return -EINVAL;
     bide_http_response *response = calloc(1, sizeof *response);
@@ -132,7 +133,7 @@ static int response_new(bide_http_session *session, const char *method,
     bide__list_append(&session->exchanges, &response->node);
     bide__list_init(&response->wait);
     response->session = bide__http_session_ref(session);
-    strcpy(response->method, method);
+    memcpy(response->method, method, size);
     response->opts = opts;
     response->deadline = bide_time() + seconds_or(opts->total_seconds, session->opts.total_seconds);
     response->connect_seconds = seconds_or(opts->connect_seconds, session->opts.connect_seconds);

@@ -145,6 +145,7 @@ static bool is_dead(const struct bide__http_connection *connection)
 /* It counts no more. */
 static void connection_leave(bide_http_session *session, struct bide__http_connection *connection)
 {
+    assert(connection->origin);
     session->n_connections--;
     connection->origin->n_connections--;
     origin_unref(session, connection->origin);
@@ -271,6 +272,7 @@ static bool give(bide_http_session *session, struct bide__http_origin *origin)
             retire(session, oldest_idle(session));
         }
         connection = response->spare;
+        assert(connection);
         response->spare = NULL;
         connection->origin = origin;
         origin->refs++;

@@ -36,7 +36,7 @@ static void show_url(bide_http_response *response, char *shown)
     const char *host = parts->host.data - parts->is_ipv6;
     const char *from = parts->user.data ? parts->user.data : host;
     char *to = mempcpy(shown, url, (size_t)(from - url));
-    strcpy(to, host);
+    memcpy(to, host, strlen(host) + 1);
     size_t size = (size_t)(parts->path.data - host) + (size_t)(from - url);
     size_t most = sizeof response->server - 1;
     size = size < most ? size : most;
@@ -136,7 +136,7 @@ static void change_method(bide_http_response *response)
     bool is_post = strcmp(response->method, "POST") == 0;
     bool is_plain = strcmp(response->method, "GET") == 0 || strcmp(response->method, "HEAD") == 0;
     if ((status == 303 && !is_plain) || ((status == 301 || status == 302) && is_post)) {
-        strcpy(response->method, "GET");
+        memcpy(response->method, "GET", sizeof "GET");
         response->drops_body = true;
     }
 }
@@ -207,7 +207,7 @@ int bide__http_redirect(bide_http_response *response)
         return bide__http_explain(response, -EOPNOTSUPP,
                                   "a redirect asks for a body that cannot be sent twice");
     }
-    strcpy(before, response->server);
+    memcpy(before, response->server, sizeof before);
     rc = bide__http_url_set(response, url);
     free(url);
     if (rc < 0)

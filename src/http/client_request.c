@@ -8,7 +8,7 @@
  */
 #include "http/client.h"
 
-#include "codec/http1_scan.h"
+#include "http/cookies.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -190,19 +190,14 @@ static void write_cookies(bide_http_response *response)
     struct bide__http_text *head = &response->head;
     if (!cookies || bide_http_cookies_count(cookies) == 0 || is_given(response, "Cookie"))
         return;
-    int64_t now = bide__http_now(response->session);
-    int n = bide_http_cookies_print(cookies, response->url_shown, now, NULL, 0);
-    if (n == -ENOMEM)
-        head->has_failed = true;
-    if (n <= 0)
-        return;
+    size_t before = head->size;
     bide__http_text_say(head, "Cookie: ");
-    char *to = bide__http_text_room(head, (size_t)n + 1);
-    if (!to)
-        return;
-    bide_http_cookies_print(cookies, response->url_shown, now, to, (size_t)n + 1);
-    head->size += (size_t)n;
-    bide__http_text_say(head, "\r\n");
+    int n = bide__cookies_write(cookies, response->url_shown, bide__http_now(response->session),
+                                head);
+    if (n > 0)
+        bide__http_text_say(head, "\r\n");
+    else
+        head->size = before;
 }
 
 /* The body */

@@ -180,8 +180,8 @@ static bool is_json(const char *type)
 
 int bide_http_response_json(bide_http_response *response, const char **ret_json)
 {
-    const char *data;
-    size_t size;
+    const char *data = NULL;
+    size_t size = 0;
     if (!response || !ret_json)
         return -EINVAL;
     const char *type = bide_http_response_header(response, "content-type");
@@ -190,6 +190,7 @@ int bide_http_response_json(bide_http_response *response, const char **ret_json)
     int rc = bide_http_response_read_all(response, 0, &data, &size);
     if (rc < 0)
         return rc;
+    assert(data);
     if (memchr(data, '\0', size))
         return bide__http_explain(response, -EBADMSG, "a NUL in what should be JSON");
     *ret_json = data;
@@ -198,8 +199,8 @@ int bide_http_response_json(bide_http_response *response, const char **ret_json)
 
 int bide_http_response_save(bide_http_response *response, const char *path)
 {
-    const char *data;
-    size_t size;
+    const char *data = NULL;
+    size_t size = 0;
     if (!path)
         return -EINVAL;
     int rc = bide_http_response_read_all(response, 0, &data, &size);

@@ -326,12 +326,12 @@ static size_t next_to_go(const bide_http_cookies *cookies, const struct asked *a
     return found;
 }
 
-int bide_http_cookies_print(bide_http_cookies *cookies, const char *url, int64_t now, char *buffer,
-                            size_t size)
+int bide__cookies_write(bide_http_cookies *cookies, const char *url, int64_t now,
+                        struct bide__http_text *text)
 {
     struct asked asked;
-    struct bide__http_text text = {0};
-    if (!cookies || (!buffer && size > 0) || take_url(url, &asked) < 0)
+    size_t n = 0;
+    if (take_url(url, &asked) < 0)
         return -EINVAL;
     remove_expired(cookies, now);
     size_t length = SIZE_MAX;
@@ -339,18 +339,31 @@ int bide_http_cookies_print(bide_http_cookies *cookies, const char *url, int64_t
          i = next_to_go(cookies, &asked, &length, i + 1)) {
         struct cookie *cookie = cookies->all[i];
         cookie->used = ++cookies->n_uses;
-        bide__http_text_print(&text, "%s%s%s%s", text.size > 0 ? "; " : "", cookie->said.name,
-                              *cookie->said.name ? "=" : "", cookie->said.value);
+        bide__http_text_say(text, n++ > 0 ? "; " : "");
+        bide__http_text_say(text, cookie->said.name);
+        bide__http_text_say(text, *cookie->said.name ? "=" : "");
+        bide__http_text_say(text, cookie->said.value);
     }
-    int n = text.has_failed ? -ENOMEM : (int)text.size;
+    return (int)n;
+}
+
+int bide_http_cookies_print(bide_http_cookies *cookies, const char *url, int64_t now, char *buffer,
+                            size_t size)
+{
+    struct bide__http_text text = {0};
+    if (!cookies || (!buffer && size > 0))
+        return -EINVAL;
+    int rc = bide__cookies_write(cookies, url, now, &text);
+    if (rc >= 0)
+        rc = text.has_failed ? -ENOMEM : (int)text.size;
     if (size > 0) {
-        size_t copied = text.size < size ? text.size : size - 1;
+        size_t copied = rc < 0 ? 0 : text.size < size ? text.size : size - 1;
         if (copied > 0)
             memcpy(buffer, text.data, copied);
         buffer[copied] = '\0';
     }
     bide__http_text_fini(&text);
-    return n;
+    return rc;
 }
 
 size_t bide_http_cookies_count(const bide_http_cookies *cookies)

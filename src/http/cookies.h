@@ -8,6 +8,8 @@
 #ifndef BIDE_HTTP_COOKIES_INTERNAL_H
 #define BIDE_HTTP_COOKIES_INTERNAL_H
 
+#include "http/text.h"
+
 #include <bide/http_cookies.h>
 
 /* What a Set-Cookie field says, before anything is decided; pieces of its text. */
@@ -46,5 +48,9 @@ bool bide__cookie_path_matches(const char *path, size_t size, const char *cookie
  */
 int bide__cookies_put(bide_http_cookies *cookies, const struct bide_http_cookie *model,
                       int64_t now);
+
+/* Writes the value of the Cookie field. How many cookies are in it, or -EINVAL. */
+int bide__cookies_write(bide_http_cookies *cookies, const char *url, int64_t now,
+                        struct bide__http_text *text);
 
 #endif
