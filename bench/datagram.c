@@ -107,7 +107,7 @@ static void serve_callbacks(int out)
     struct bide_address address;
     if (bide_loop_new(NULL, &loop) < 0 ||
         bide_loop_datagram(loop, NULL, NULL, &protocol, NULL, NULL, &transport) < 0 ||
-        bide_datagram_transport_address(transport, false, &address) < 0)
+        bide_datagram_transport_local(transport, &address) < 0)
         exit(1);
     tell_port(out, bide_address_port(&address));
     bide_loop_run_forever(loop);

@@ -33,7 +33,7 @@ bide_async(echo, (bide_socket *, client))
     char data[1024];
     int n;
     int rc = 0;
-    while (rc == 0 && (n = bide_socket_recv(client, data, sizeof data)) > 0)
+    while (rc == 0 && (n = bide_socket_receive(client, data, sizeof data)) > 0)
         rc = is_boom(data, n) ? -EPROTO : bide_socket_send_all(client, data, (size_t)n, NULL);
     bide_socket_close(client);
     rc = rc < 0 ? rc : n;

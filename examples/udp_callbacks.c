@@ -66,7 +66,7 @@ int main(void)
     bide_datagram_transport *transport;
     int rc = bide_loop_datagram(loop, NULL, NULL, &server_protocol, &server, NULL, &transport);
     if (rc == 0)
-        rc = bide_datagram_transport_address(transport, false, &address);
+        rc = bide_datagram_transport_local(transport, &address);
     struct bide_datagram_opts opts = {.peer = &address};
     if (rc == 0)
         rc = bide_loop_datagram(loop, NULL, &opts, &client_protocol, &client, NULL, &transport);

@@ -220,13 +220,22 @@ BIDE_EXPORT int bide_datagram_transport_send(bide_datagram_transport *transport,
 BIDE_EXPORT size_t bide_datagram_transport_pending(const bide_datagram_transport *transport);
 
 /*
- * Its own address, or the peer's.
+ * The address that it is bound to.
  *
  * Returns 0, -ENOTCONN, -EINVAL.
  * Suspends: no. Cancel: not affected. Thread: loop thread only.
  */
-BIDE_EXPORT int bide_datagram_transport_address(const bide_datagram_transport *transport, bool peer,
-                                                struct bide_address *ret_address);
+BIDE_EXPORT int bide_datagram_transport_local(const bide_datagram_transport *transport,
+                                              struct bide_address *ret_address);
+
+/*
+ * The address of its peer.
+ *
+ * Returns 0, -ENOTCONN if it has none, -EINVAL.
+ * Suspends: no. Cancel: not affected. Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_datagram_transport_peer(const bide_datagram_transport *transport,
+                                             struct bide_address *ret_address);
 
 /*
  * The kernel's descriptor, as bide_datagram_fd().

@@ -159,7 +159,7 @@ BIDE_EXPORT int bide_socket_connect(bide_socket *socket, const struct bide_addre
  * -ECANCELED, -EBUSY, -ECONNABORTED, the connection's error, -ENOTCONN, -BIDE_ETORN, -EINVAL,
  * -BIDE_ENOTASK. Suspends: yes. Cancel: nothing was received. Thread: loop thread only.
  */
-BIDE_EXPORT int bide_socket_recv(bide_socket *socket, void *buffer, size_t size);
+BIDE_EXPORT int bide_socket_receive(bide_socket *socket, void *buffer, size_t size);
 
 /*
  * Sends everything.
@@ -189,7 +189,7 @@ BIDE_EXPORT int bide_socket_send(bide_socket *socket, const void *data, size_t s
  * buffer: size bytes, borrowed until return. ret_from: of length 0 if the sender has no address;
  * may be NULL. Returns how many bytes, 0 if it is empty; -EMSGSIZE: it is longer than size, its
  * beginning is in the buffer (and *ret_from is set), and the rest is lost; otherwise as
- * bide_socket_recv(). Of a stream it is what bide_socket_recv() does. Suspends: yes. Cancel:
+ * bide_socket_receive(). Of a stream it is what bide_socket_receive() does. Suspends: yes. Cancel:
  * nothing was received. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_socket_receive_from(bide_socket *socket, void *buffer, size_t size,

@@ -98,7 +98,7 @@ static RIG_UNUSED void hears_pattern(bide_socket *socket, size_t from, size_t si
 {
     static char buffer[64 * KIB];
     while (size > 0) {
-        int n = bide_socket_recv(socket, buffer, size < sizeof buffer ? size : sizeof buffer);
+        int n = bide_socket_receive(socket, buffer, size < sizeof buffer ? size : sizeof buffer);
         CHECK_RANGE(n, 1, size);
         pattern_check(buffer, from, (size_t)n);
         from += (size_t)n;
@@ -115,7 +115,7 @@ static RIG_UNUSED void hears_text(bide_socket *socket, const char *text)
 {
     char got[256] = "";
     for (size_t n = 0; n < strlen(text);) {
-        int rc = bide_socket_recv(socket, got + n, strlen(text) - n);
+        int rc = bide_socket_receive(socket, got + n, strlen(text) - n);
         CHECK_RANGE(rc, 1, sizeof got);
         n += (size_t)rc;
     }
@@ -125,14 +125,14 @@ static RIG_UNUSED void hears_text(bide_socket *socket, const char *text)
 static RIG_UNUSED void hears_end(bide_socket *socket)
 {
     char byte;
-    CHECK_INT(bide_socket_recv(socket, &byte, 1), 0);
+    CHECK_INT(bide_socket_receive(socket, &byte, 1), 0);
 }
 
 /* The calls under test as coroutines. */
 
 static RIG_UNUSED bide_async(receives, (bide_socket *, socket), (void *, buffer), (size_t, size))
 {
-    return bide_socket_recv(socket, buffer, size);
+    return bide_socket_receive(socket, buffer, size);
 }
 
 static RIG_UNUSED bide_async(accepts, (bide_socket *, socket), (bide_socket **, ret_connection))

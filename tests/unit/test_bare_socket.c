@@ -113,10 +113,10 @@ TASK_TEST(senseless_arguments)
     CHECK_INT(bide_socket_connect(NULL, &address), -EINVAL);
     CHECK_INT(bide_socket_connect(socket, NULL), -EINVAL);
     CHECK_INT(bide_socket_connect(socket, &none), -EINVAL);
-    CHECK_INT(bide_socket_recv(NULL, &byte, 1), -EINVAL);
-    CHECK_INT(bide_socket_recv(socket, NULL, 1), -EINVAL);
-    CHECK_INT(bide_socket_recv(socket, &byte, 1), -ENOTCONN);
-    CHECK_INT(bide_socket_recv(socket, NULL, 0), 0);
+    CHECK_INT(bide_socket_receive(NULL, &byte, 1), -EINVAL);
+    CHECK_INT(bide_socket_receive(socket, NULL, 1), -EINVAL);
+    CHECK_INT(bide_socket_receive(socket, &byte, 1), -ENOTCONN);
+    CHECK_INT(bide_socket_receive(socket, NULL, 0), 0);
     CHECK_INT(bide_socket_send_all(NULL, "x", 1, NULL), -EINVAL);
     CHECK_INT(bide_socket_send_all(socket, NULL, 1, NULL), -EINVAL);
     CHECK_INT(bide_socket_send_all(socket, NULL, 0, NULL), 0);
@@ -135,7 +135,7 @@ static int calls_without_task(void *data)
     size_t sent = 7;
     CHECK_INT(bide_socket_accept(socket, &other, NULL), -BIDE_ENOTASK);
     CHECK_INT(bide_socket_connect(socket, &address), -BIDE_ENOTASK);
-    CHECK_INT(bide_socket_recv(socket, &byte, 1), -BIDE_ENOTASK);
+    CHECK_INT(bide_socket_receive(socket, &byte, 1), -BIDE_ENOTASK);
     CHECK_INT(bide_socket_send_all(socket, "x", 1, &sent), -BIDE_ENOTASK);
     CHECK_INT(sent, 0);
     n_no_task++;
@@ -165,7 +165,7 @@ TASK_TEST(each_direction_is_one_tasks)
     bide_socket *connection;
     char bytes[8];
     bide_task *receiver = waiting(bide_spawn(receives, ends.there, bytes, sizeof bytes));
-    CHECK_INT(bide_socket_recv(ends.there, bytes, 1), -EBUSY);
+    CHECK_INT(bide_socket_receive(ends.there, bytes, 1), -EBUSY);
     says(ends.there, "the other way"); /* is free */
     hears_text(ends.here, "the other way");
     bide_task *sender = waiting(bide_spawn(sends_all, ends.here, big, sizeof big, NULL));
@@ -247,7 +247,7 @@ TASK_TEST(a_send_of_which_nobody_knows_the_rest_tears_the_socket)
     bide_task *sender = waiting(bide_spawn(sends_all, ends.here, big, BIG, NULL));
     CHECK_INT(cancel_and_await(sender), -ECANCELED);
     CHECK_INT(bide_await(receiver), -BIDE_ETORN);
-    CHECK_INT(bide_socket_recv(ends.here, &byte, 1), -BIDE_ETORN);
+    CHECK_INT(bide_socket_receive(ends.here, &byte, 1), -BIDE_ETORN);
     CHECK_INT(bide_socket_send_all(ends.here, "x", 1, &sent), -BIDE_ETORN);
     CHECK_INT(sent, 0);
     CHECK_INT(bide_socket_to_stream(ends.here, NULL, &stream), -BIDE_ETORN);
@@ -319,7 +319,7 @@ TASK_TEST(a_connect_that_was_given_up_tears_the_socket)
     char byte;
     CHECK_INT(bide_within(0.01, bide_socket_connect(client, &full.address)), -ETIMEDOUT);
     CHECK_INT(bide_socket_connect(client, &full.address), -BIDE_ETORN);
-    CHECK_INT(bide_socket_recv(client, &byte, 1), -BIDE_ETORN);
+    CHECK_INT(bide_socket_receive(client, &byte, 1), -BIDE_ETORN);
     bide_socket_close(client);
     client = socket_new(SOCK_STREAM);
     bide_task *connector = waiting(bide_spawn(connects, client, &full.address));
@@ -421,7 +421,7 @@ static bide_async(calls_dead_socket, (bide_socket *, socket))
     struct bide_address address = loopback();
     bide_socket *connection;
     char byte;
-    CHECK_INT(bide_socket_recv(socket, &byte, 1), -ECONNABORTED);
+    CHECK_INT(bide_socket_receive(socket, &byte, 1), -ECONNABORTED);
     CHECK_INT(bide_socket_send_all(socket, "x", 1, NULL), -ECONNABORTED);
     CHECK_INT(bide_socket_accept(socket, &connection, NULL), -ECONNABORTED);
     CHECK_INT(bide_socket_connect(socket, &address), -ECONNABORTED);
@@ -460,7 +460,7 @@ static int stuck_call(bide_socket *socket, enum stuck stuck)
     char byte;
     switch (stuck) {
     case IN_RECV:
-        return bide_socket_recv(socket, &byte, 1);
+        return bide_socket_receive(socket, &byte, 1);
     case IN_SEND:
         return bide_socket_send_all(socket, big, BIG, NULL);
     case IN_ACCEPT:
@@ -600,9 +600,9 @@ TASK_TEST(datagrams_come_whole_with_their_sender)
     CHECK_INT(bide_socket_send(two, "back", 4), 4);
     CHECK_INT(bide_socket_send(two, NULL, 0), 0);
     CHECK_INT(bide_socket_send_all(two, "again", 5, NULL), 0);
-    CHECK_INT(bide_socket_recv(one, got, sizeof got), 4);
-    CHECK_INT(bide_socket_recv(one, got, sizeof got), 0);
-    CHECK_INT(bide_socket_recv(one, got, sizeof got), 5);
+    CHECK_INT(bide_socket_receive(one, got, sizeof got), 4);
+    CHECK_INT(bide_socket_receive(one, got, sizeof got), 0);
+    CHECK_INT(bide_socket_receive(one, got, sizeof got), 5);
     CHECK_INT(bide_socket_send_to(one, big, 100000, &addresses[1]), -EMSGSIZE);
     CHECK_INT(bide_socket_to_stream(one, NULL, &stream), -EINVAL);
     bide_socket_close(one);
@@ -641,6 +641,6 @@ TASK_TEST(a_stream_socket_has_messages_too)
     CHECK_INT(bide_socket_receive_from(ends.here, got, 0, NULL), 0);
     CHECK_INT(bide_socket_receive_from(ends.here, got, 4, NULL), 4);
     CHECK_STR(got, "hell");
-    CHECK_INT(bide_socket_recv(ends.here, got, 4), 1);
+    CHECK_INT(bide_socket_receive(ends.here, got, 4), 1);
     ends_close(&ends);
 }

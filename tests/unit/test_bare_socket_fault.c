@@ -41,7 +41,7 @@ static bide_async(hears_all, (bide_socket **, listener))
     *listener = NULL;
     if (rc < 0)
         return rc;
-    while (size < LENGTH && (rc = bide_socket_recv(socket, heard + size, LENGTH - size)) > 0)
+    while (size < LENGTH && (rc = bide_socket_receive(socket, heard + size, LENGTH - size)) > 0)
         size += (size_t)rc;
     pattern_check(heard, 0, size);
     if (rc >= 0)
@@ -60,7 +60,7 @@ static int speak(bide_socket *client, const struct bide_address *address)
         rc = bide_socket_send_all(client, data + rc, LENGTH - (size_t)rc, NULL);
     size_t size = 0;
     while (rc >= 0 && size < 6) {
-        rc = bide_socket_recv(client, answer, sizeof answer);
+        rc = bide_socket_receive(client, answer, sizeof answer);
         if (rc == 0)
             return -BIDE_EINCOMPLETE;
         size += rc > 0 ? (size_t)rc : 0;
@@ -125,7 +125,7 @@ static int talk_in_datagrams(void)
     if (rc >= 0)
         rc = bide_socket_send(one, "back", 4);
     if (rc >= 0)
-        rc = bide_socket_recv(two, got, sizeof got);
+        rc = bide_socket_receive(two, got, sizeof got);
     bide_socket_close(one);
     bide_socket_close(two);
     return rc < 0 ? rc : 0;
@@ -164,7 +164,7 @@ static bide_async(hears_file, (bide_socket **, socket))
     static char heard[LENGTH];
     size_t size = 0;
     int rc = 1;
-    while (size < LENGTH && (rc = bide_socket_recv(*socket, heard + size, LENGTH - size)) > 0)
+    while (size < LENGTH && (rc = bide_socket_receive(*socket, heard + size, LENGTH - size)) > 0)
         size += (size_t)rc;
     pattern_check(heard, 0, size);
     bide_socket_close(*socket);

@@ -75,7 +75,7 @@ TASK_TEST(a_peer_that_left_before_it_was_accepted_has_no_address)
     CHECK_INT(bide_socket_accept(listener, &connection, &from), 0);
     CHECK_INT(from.length, 0);
     char byte;
-    CHECK_INT(bide_socket_recv(connection, &byte, 1), -ECONNRESET);
+    CHECK_INT(bide_socket_receive(connection, &byte, 1), -ECONNRESET);
     bide_socket_close(connection);
     bide_socket_close(listener);
 }
@@ -155,9 +155,9 @@ TASK_TEST(a_datagram_waits_for_room_in_its_receivers_queue)
     CHECK_INT(bide_sleep(0.005), 0); /* it asks again and again */
     CHECK_INT(bide_task_state(task), BIDE_TASK_WAITING);
     for (int i = 0; i < n; i++)
-        CHECK_INT(bide_socket_recv(receiver, got, sizeof got), 4);
+        CHECK_INT(bide_socket_receive(receiver, got, sizeof got), 4);
     CHECK_INT(bide_await(task), 4);
-    CHECK_INT(bide_socket_recv(receiver, got, sizeof got), 4);
+    CHECK_INT(bide_socket_receive(receiver, got, sizeof got), 4);
     CHECK_MEM(got, "late", 4);
     while (now(bide_spawn(sends_to, sender, "full", &address)) == 4)
         ;

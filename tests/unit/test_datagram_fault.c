@@ -193,7 +193,7 @@ static int talk(bide_loop *loop, struct user users[2])
     users[0].loop = users[1].loop = loop;
     if (bide_loop_datagram(loop, &name, NULL, &protocol, &users[0], dropped, &transport) < 0)
         return 0;
-    int rc = bide_datagram_transport_address(transport, false, &address);
+    int rc = bide_datagram_transport_local(transport, &address);
     if (rc < 0 ||
         bide_loop_datagram(loop, &name, NULL, &protocol, &users[1], dropped, &transport) < 0)
         return 1;

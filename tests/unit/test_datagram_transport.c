@@ -39,7 +39,7 @@ static void made(void *data, bide_datagram_transport *transport)
     enter(user);
     CHECK_INT(user->n_made++, 0);
     user->transport = transport;
-    CHECK_INT(bide_datagram_transport_address(transport, false, &user->at), 0);
+    CHECK_INT(bide_datagram_transport_local(transport, &user->at), 0);
 }
 
 static void say(struct user *user, const char *text, const struct bide_address *to)
@@ -339,8 +339,8 @@ BIDE_TEST(callbacks_are_optional_and_arguments_are_not)
     CHECK_INT(bide_loop_datagram(loop, NULL, NULL, NULL, NULL, NULL, NULL), -EINVAL);
     CHECK_INT(bide_loop_datagram(NULL, NULL, NULL, &silent, NULL, NULL, NULL), -EINVAL);
     CHECK_INT(bide_loop_datagram(loop, NULL, NULL, &silent, NULL, NULL, &transport), 0);
-    CHECK_INT(bide_datagram_transport_address(transport, false, &address), 0);
-    CHECK_INT(bide_datagram_transport_address(transport, true, &address), -ENOTCONN);
+    CHECK_INT(bide_datagram_transport_local(transport, &address), 0);
+    CHECK_INT(bide_datagram_transport_peer(transport, &address), -ENOTCONN);
     CHECK_INT(bide_datagram_transport_send(transport, "x", 1, &address), 0); /* to itself */
     CHECK_INT(bide_datagram_transport_send(transport, "x", 1, NULL), -EDESTADDRREQ);
     CHECK_INT(bide_datagram_transport_send(transport, NULL, 1, &address), -EINVAL);

@@ -71,7 +71,7 @@ static void use_datagrams(struct inherited *inherited, const struct bide_address
     bide_datagram_close(inherited->endpoint);
     bide_datagram_transport *datagrams = inherited->datagrams;
     CHECK_INT(bide_datagram_transport_send(datagrams, "x", 1, to), -EPIPE);
-    CHECK_INT(bide_datagram_transport_address(datagrams, false, &address), -ENOTCONN);
+    CHECK_INT(bide_datagram_transport_local(datagrams, &address), -ENOTCONN);
     CHECK_INT(bide_datagram_transport_fd(datagrams), -1);
     bide_datagram_transport_abort(datagrams);
     bide_datagram_transport_close(datagrams);

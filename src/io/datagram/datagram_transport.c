@@ -424,10 +424,16 @@ size_t bide_datagram_transport_pending(const bide_datagram_transport *transport)
     return transport ? transport->out_bytes : 0;
 }
 
-int bide_datagram_transport_address(const bide_datagram_transport *transport, bool peer,
-                                    struct bide_address *ret_address)
+int bide_datagram_transport_local(const bide_datagram_transport *transport,
+                                  struct bide_address *ret_address)
 {
-    return transport ? bide__sock_address(transport->sock, peer, ret_address) : -EINVAL;
+    return transport ? bide__sock_address(transport->sock, false, ret_address) : -EINVAL;
+}
+
+int bide_datagram_transport_peer(const bide_datagram_transport *transport,
+                                 struct bide_address *ret_address)
+{
+    return transport ? bide__sock_address(transport->sock, true, ret_address) : -EINVAL;
 }
 
 int bide_datagram_transport_fd(const bide_datagram_transport *transport)

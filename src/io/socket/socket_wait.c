@@ -112,7 +112,7 @@ static int receive(bide_socket *socket, struct bide__coro *coro, void *buffer, s
     }
 }
 
-int bide_socket_recv(bide_socket *socket, void *buffer, size_t size)
+int bide_socket_receive(bide_socket *socket, void *buffer, size_t size)
 {
     struct bide__coro *coro;
     int rc = socket && (buffer || size == 0) ? bide__socket_begin(socket, BIDE__SIDE_INPUT, &coro)
