@@ -70,7 +70,7 @@ STREAM_TEST_SECONDS(a_file_arrives_and_the_end_behind_it, 60)
  */
 static void until_reading(const struct ends *ends, bide_task *sender, const size_t *n)
 {
-    for (int n_turns = 0; n_turns < 20;) {
+    for (int n_turns = 0; n_turns < 4;) {
         const char *what = bide_task_waits_for(sender);
         CHECK(!bide_task_done(sender));
         if (*n > 0 && what && strcmp(what, "reading a file") == 0 &&

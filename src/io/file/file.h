@@ -67,7 +67,7 @@ struct bide__file_work {
     struct bide__file_fd *fd; /* that it uses; holds it */
     bide_file *opening;       /* what an opened file will be */
     bool has_ended;
-    char bytes[];
+    char bytes[] __attribute__((aligned(8)));
 };
 
 /* file_work.c: the calls themselves. None of them looks for a cancel before it begins. */
