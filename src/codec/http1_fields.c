@@ -50,13 +50,34 @@ struct bide__http1_span bide__http1_find(const struct bide__http1_head *head, co
 
 /* Targets and hosts */
 
+/* What nearly every host is: letters, digits, dots and hyphens, and at most a port that fits. */
+static bool is_plain_authority(const char *text, size_t size)
+{
+    enum { PORT_DIGITS = 4 };
+    size_t n = 0;
+    while (n < size && (((unsigned char)((text[n] | 0x20) - 'a') < 26) ||
+                        ((unsigned char)(text[n] - '0') < 10) || text[n] == '.' || text[n] == '-'))
+        n++;
+    if (n == size)
+        return n > 0;
+    if (n == 0 || text[n] != ':' || size - n - 1 > PORT_DIGITS || n + 1 == size)
+        return false;
+    for (n++; n < size; n++)
+        if ((unsigned char)(text[n] - '0') >= 10)
+            return false;
+    return true;
+}
+
 /* A host with or without a port, as RFC 3986 has it, and nothing beside. */
 static bool is_authority(const char *text, size_t size, bool needs_port)
 {
-    char url[512] = "//";
+    char url[512];
     struct bide_url parts;
     if (size > sizeof url - 2)
         return false;
+    if (!needs_port && is_plain_authority(text, size))
+        return true;
+    memcpy(url, "//", 2);
     memcpy(url + 2, text, size);
     if (bide_url_parse(url, size + 2, &parts, NULL) < 0)
         return false;

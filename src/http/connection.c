@@ -275,6 +275,7 @@ static int request_fill(struct bide__http_connection *connection)
     request->method = text_of(connection, head->method);
     request->target = text_of(connection, head->target);
     request->is_head = strcmp(request->method, "HEAD") == 0;
+    request->version = head->minor_version == 0 ? "1.0" : "1.1";
     request->is_secure = connection->server->opts.tls;
     request->body_bytes_max = connection->server->opts.body_bytes;
     request->content_length = head->framing == BIDE__HTTP1_CHUNKED ? -1 : (int64_t)head->length;

@@ -77,13 +77,16 @@ struct bide_http_request {
     const char *method;
     const char *target;
     const char *host;
+    const char *version; /* "1.1" and the like */
+    const char *id;      /* that a middleware gave it; NULL: none */
     char *path;
     const char *query;
     bool is_secure;
     bool is_head;           /* asked with HEAD: the answer has no body */
     int64_t content_length; /* -1: unknown */
     size_t body_bytes_max;
-    bool is_body_late; /* the client let us wait for it too long */
+    uint64_t body_left; /* that may be read of the body still */
+    bool is_body_late;  /* the client let us wait for it too long */
 
     size_t n_params;
     struct bide__http_param params[BIDE__HTTP_PARAMS_MAX];

@@ -27,6 +27,8 @@ void bide__http_request_begin(bide_http_request *request)
     request->filters = NULL;
     request->type = NULL;
     request->is_body_late = false;
+    request->id = NULL;
+    request->body_left = UINT64_MAX;
     request->scratch_used = 0;
 }
 
@@ -247,7 +249,16 @@ int bide_http_read(bide_http_request *request, void *buffer, size_t size)
 {
     if (!request || !buffer || size == 0)
         return -EINVAL;
-    return request->ops->read(request, buffer, size);
+    if (request->body_left == UINT64_MAX)
+        return request->ops->read(request, buffer, size);
+    /* One byte more than it may be tells whether it is longer. */
+    if (size > request->body_left)
+        size = (size_t)request->body_left + 1;
+    int rc = request->ops->read(request, buffer, size);
+    if (rc > 0 && (uint64_t)rc > request->body_left)
+        return -BIDE_ELIMIT;
+    request->body_left -= rc > 0 ? (uint64_t)rc : 0;
+    return rc;
 }
 
 /* Grows by doubling: the memory of an announced length is not taken before the bytes have come. */

@@ -306,11 +306,16 @@ static int split(struct search *search, bide_http_request *request, struct bide_
     if (!text)
         return -ENOMEM;
     const char *at = raw.text, *end = raw.text + raw.size;
+    bool is_escaped = memchr(raw.text, '%', raw.size);
     while (at < end) {
         const char *next = memchr(at + 1, '/', (size_t)(end - at - 1));
         const char *stop = next ? next : end;
         *text = '/';
-        int n = bide_url_decode(at + 1, (size_t)(stop - at - 1), text + 1, (size_t)(stop - at));
+        int n = (int)(stop - at - 1);
+        if (is_escaped)
+            n = bide_url_decode(at + 1, (size_t)n, text + 1, (size_t)(stop - at));
+        else
+            memcpy(text + 1, at + 1, (size_t)n);
         if (n < 0)
             return -EINVAL;
         bool is_dot = n == 1 && text[1] == '.';
