@@ -22,7 +22,7 @@ static const struct command commands[] = {
     {"chat", "join", "takes part in a chat, on the terminal", chat_join},
     {"chat", "serve", "a chat server for clients such as nc", chat_serve},
     {"load", NULL, "how fast a web server answers", load},
-    {"serve", NULL, "a web server for a folder", serve},
+    {"serve", NULL, "a web server for a folder, or a demonstration", serve},
     {"status", NULL, "the status of many URLs at once", status},
 };
 

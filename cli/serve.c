@@ -1,10 +1,11 @@
 /*
- * `bide serve`: a web server for a folder.
+ * `bide serve`: a web server for a folder, or the demonstration.
  *
  * The first signal ends it gently: nobody is let in any more, and what is being answered goes out.
  * A second one cancels what is left.
  */
 #include "command.h"
+#include "serve_demo.h"
 #include "serve_log.h"
 
 #include <bide/http_files.h>
@@ -25,14 +26,17 @@
 
 static const char help[] =
     "usage: bide serve [OPTION...] FOLDER\n"
+    "       bide serve [OPTION...] --demo\n"
     "\n"
-    "Serves the files of a folder over HTTP until it is interrupted.\n"
+    "Serves the files of a folder over HTTP until it is interrupted; or a page with a\n"
+    "chat and a user counter over WebSocket, server-sent events, long polling, polling.\n"
     "\n"
     "  --host HOST     name or address to listen on (127.0.0.1)\n"
     "  --port PORT     port to listen on (8000); 0: a free one, which is printed\n"
     "  --tls CERT KEY  serve HTTPS with this certificate and its key, in PEM files\n"
     "  --listing       folders without an index.html show what is in them\n"
     "  --log           print a line for each request\n"
+    "  --demo          the demonstration instead of a folder\n"
     "  --help          print this\n";
 
 struct serving {
@@ -42,12 +46,14 @@ struct serving {
     const char *cert_file;
     const char *key_file;
     const char *folder;
+    bool is_demo;
     bool is_logged;
     struct bide_http_files_opts files;
 
     bide_http_app *app;
     struct bide_http_server_opts opts;
     bide_http_server *server;
+    struct feed feed;
     struct serve_log log;
     bide_task *main;
     bool is_interrupted;
@@ -73,6 +79,8 @@ static int interrupt(void *data)
     if (serving->is_interrupted && serving->main)
         bide_cancel(serving->main);
     serving->is_interrupted = true;
+    if (serving->is_demo)
+        feed_close(&serving->feed);
     if (serving->server)
         bide_http_server_close(serving->server);
     return 0;
@@ -137,8 +145,11 @@ static int fill_app(struct serving *serving)
     int rc = bide_http_app_new(NULL, &serving->app);
     if (rc == 0 && serving->is_logged)
         rc = serve_log_open(&serving->log, serving->command, serving->app);
+    if (rc == 0 && serving->is_demo)
+        rc = feed_init(&serving->feed);
     if (rc == 0)
-        rc = bide_http_files(serving->app, "", serving->folder, &serving->files);
+        rc = serving->is_demo ? serve_demo(serving->app, &serving->feed)
+                              : bide_http_files(serving->app, "", serving->folder, &serving->files);
     return rc < 0 ? fail(serving, "can't begin", rc) : 0;
 }
 
@@ -146,8 +157,8 @@ static int fill_app(struct serving *serving)
 static void print_address(const struct serving *serving)
 {
     bool is_ipv6 = strchr(serving->host, ':');
-    printf("Serving %s on http%s://%s%s%s:%u/\n", serving->folder, serving->opts.tls ? "s" : "",
-           is_ipv6 ? "[" : "", serving->host, is_ipv6 ? "]" : "",
+    printf("Serving %s on http%s://%s%s%s:%u/\n", serving->is_demo ? "the demo" : serving->folder,
+           serving->opts.tls ? "s" : "", is_ipv6 ? "[" : "", serving->host, is_ipv6 ? "]" : "",
            bide_http_server_port(serving->server));
     fflush(stdout);
 }
@@ -176,7 +187,7 @@ bide_async(serve_main, (struct serving *, serving))
 {
     serving->main = bide_current_task();
     int rc = make_context(serving);
-    if (rc == 0)
+    if (rc == 0 && !serving->is_demo)
         rc = check_folder(serving);
     if (rc == 0)
         rc = fill_app(serving);
@@ -186,6 +197,7 @@ bide_async(serve_main, (struct serving *, serving))
     serving->main = NULL;
     serve_log_close(&serving->log);
     bide_http_app_free(serving->app);
+    feed_fini(&serving->feed);
 #if BIDE_HAVE_TLS
     bide_tls_unref(serving->opts.tls);
 #endif
@@ -232,6 +244,9 @@ static int take_option(struct serving *serving, int option, int argc, char **arg
     case 'L':
         serving->is_logged = true;
         return 0;
+    case 'd':
+        serving->is_demo = true;
+        return 0;
     default:
         return usage_hint(argv[0]);
     }
@@ -239,19 +254,21 @@ static int take_option(struct serving *serving, int option, int argc, char **arg
 
 static int parse(int argc, char **argv, struct serving *serving, bool *ret_help)
 {
-    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"tls", required_argument, NULL, 't'},
-                                            {"listing", no_argument, NULL, 'l'},
-                                            {"log", no_argument, NULL, 'L'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
+        {"tls", required_argument, NULL, 't'},  {"listing", no_argument, NULL, 'l'},
+        {"log", no_argument, NULL, 'L'},        {"demo", no_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         *ret_help = option == 'h';
         int rc = *ret_help ? 0 : take_option(serving, option, argc, argv);
         if (rc != 0 || *ret_help)
             return rc;
     }
+    if (serving->is_demo && serving->files.lists)
+        return usage_error(argv[0], "--listing is for folders");
+    if (serving->is_demo)
+        return optind == argc ? 0 : usage_error(argv[0], "a folder or --demo, not both");
     if (optind + 1 != argc)
         return usage_error(argv[0], optind == argc ? "which folder?" : "one folder, please");
     serving->folder = argv[optind];

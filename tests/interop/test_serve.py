@@ -257,6 +257,8 @@ class CommandLine(FolderCase):
         for arguments in (
             (),
             ("a", "b"),
+            ("--demo", "a"),
+            ("--demo", "--listing"),
             ("--port", "70000", "a"),
             ("--tls", "cert"),
             ("--tls", "cert", "--log", "a"),
