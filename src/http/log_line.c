@@ -55,7 +55,7 @@ static void print_peer(const bide_http_request *request, char text[BIDE_ADDRESS_
 {
     struct bide_address address = bide_http_peer(request);
     if (address.length == 0 || bide_address_print(&address, text, BIDE_ADDRESS_TEXT_SIZE) < 0)
-        strcpy(text, "-");
+        memcpy(text, "-", 2);
 }
 
 static size_t print_json(const struct bide__http_log_entry *entry, const bide_http_request *request,

@@ -4,6 +4,7 @@
  * says, byte for byte, in clear and through a filter; nothing outside of the folder is ever sent; a
  * file that shrinks on the way breaks the connection off.
  */
+#include <bide/file.h>
 #include <bide/http_files.h>
 
 #include "http_rig.h"
@@ -105,6 +106,16 @@ static void field_of(const char *answer, const char *name, char value[128])
         CHECK_STR(body_of(got), body); \
     } while (0)
 
+/* Without openat2(2), as under valgrind, none is followed. */
+static bool follows_links(void)
+{
+    bide_file *file;
+    int rc = bide_file_open_inside(in_folder("www"), "in", O_RDONLY, &file);
+    if (rc == 0)
+        bide_file_close(file);
+    return rc == 0;
+}
+
 STREAM_TEST(files_of_a_folder)
 {
     char value[128];
@@ -123,7 +134,8 @@ STREAM_TEST(files_of_a_folder)
     EXPECT(200, "<p>index", "GET", "/s/", "");
     EXPECT(200, "x", "GET", "/s/sub/x", "");
     EXPECT(200, "x", "GET", "/s/sub/../sub/./x", "");
-    EXPECT(200, "0123456789", "GET", "/s/in", "");
+    if (follows_links())
+        EXPECT(200, "0123456789", "GET", "/s/in", "");
     EXPECT(200, "odd", "GET", "/s/empty/%3C&%22'%3E%20%C3%A4", "");
     CHECK_INT(status_of(ask("GET", "/s/sub/", "")), 403);
     CHECK_INT(status_of(ask("POST", "/s/a.txt", "")), 405);
@@ -160,7 +172,9 @@ STREAM_TEST(nothing_outside_is_sent)
             else if (status != 404 && status != 400)
                 FAIL("%s is answered with %d", paths[i], status);
         }
-        CHECK_INT(status_of(ask("GET", "/s/in", "")), links == BIDE_HTTP_LINKS_NONE ? 404 : 200);
+        if (links != BIDE_HTTP_LINKS_INSIDE || follows_links())
+            CHECK_INT(status_of(ask("GET", "/s/in", "")),
+                      links == BIDE_HTTP_LINKS_NONE ? 404 : 200);
         end();
     }
 }
