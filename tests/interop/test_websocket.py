@@ -25,7 +25,8 @@ async def main(url, compression):
                                   subprotocols=["other", "echo"]) as ws:
         assert ws.subprotocol == "echo", ws.subprotocol
         for size in (0, 1, 125, 126, 127, 65535, 65536, 1000000):
-            for message in ("x" * size, "\\u20ac\\U0001f600" * (size // 8), bytes(range(256)) * (size // 256)):
+            for message in ("x" * size, "\\u20ac\\U0001f600" * (size // 8),
+                            bytes(range(256)) * (size // 256)):
                 await ws.send(message)
                 assert await ws.recv() == message, size
         await ws.send(["in ", "three ", "parts"])
