@@ -34,7 +34,7 @@ static bool is_scheme(const struct bide_url *url, const char *name)
 
 static int connect_to(struct probe *probe, const struct bide_url *url, bide_stream **ret_stream)
 {
-    char host[PROBE_URL_SIZE];
+    char host[PROBE_URL_SIZE] = "";
     unsigned port = bide_url_port(url);
     int rc = bide_url_decode(url->host.data, url->host.size, host, sizeof host);
     if (rc < 0)

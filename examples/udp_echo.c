@@ -41,7 +41,7 @@ bide_async(ask, (bide_datagram *, endpoint), (const char *, question), (char *, 
 
 bide_async(amain)
 {
-    bide_datagram *server, *client;
+    bide_datagram *server, *client = NULL;
     int rc = bide_datagram_open("127.0.0.1", 0, NULL, &server);
     if (rc < 0)
         return rc;

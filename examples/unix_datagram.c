@@ -26,7 +26,7 @@ bide_async(log_service, (bide_datagram *, endpoint))
 bide_async(program, (const char *, service))
 {
     struct bide_address address;
-    bide_datagram *endpoint;
+    bide_datagram *endpoint = NULL;
     int rc = bide_address_unix(service, &address);
     struct bide_datagram_opts opts = {.peer = &address};
     if (rc == 0)

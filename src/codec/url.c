@@ -418,7 +418,8 @@ static void add_path(struct text *text, const struct target *target)
     /* Without a host, two slashes would make the path's beginning one. */
     if (!has_host && out.size >= 2 && path[0] == '/' && path[1] == '/') {
         memmove(path + 2, path, out.size);
-        memcpy(path, "/.", 2);
+        path[0] = '/';
+        path[1] = '.';
         out.size += 2;
     }
     text->size += out.size;

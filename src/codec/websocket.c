@@ -52,8 +52,8 @@ size_t bide__ws_close_write(char to[BIDE__WS_CONTROL_MAX], unsigned code, const 
             size--;
     }
     write_number(to, code, 2);
-    if (size > 0)
-        memcpy(to + 2, reason, size);
+    for (size_t i = 0; i < size; i++)
+        to[2 + i] = reason[i];
     return 2 + size;
 }
 

@@ -135,7 +135,7 @@ static const char *skip_commas(const char *at)
 
 static void add(char *text, const char *parameter)
 {
-    strcat(strcat(text, "; "), parameter);
+    stpcpy(stpcpy(text + strlen(text), "; "), parameter);
 }
 
 static void add_bits(char *text, const char *parameter, unsigned bits)
@@ -146,7 +146,7 @@ static void add_bits(char *text, const char *parameter, unsigned bits)
 
 static void write_terms(char *text, const struct bide__ws_terms *terms)
 {
-    strcpy(text, extension);
+    stpcpy(text, extension);
     if (terms->server_forgets)
         add(text, "server_no_context_takeover");
     if (terms->client_forgets)

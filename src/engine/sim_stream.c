@@ -399,7 +399,7 @@ static ssize_t recv_bytes(struct bide__sim_sock *sock, struct msghdr *message)
     size_t size = bide__iov_size(message->msg_iov, (int)message->msg_iovlen);
     size = take_rights(pipe, size < unread(sock) ? size : unread(sock), &rights);
     size_t left = size;
-    for (size_t i = 0; left > 0; i++) {
+    for (size_t i = 0; left > 0 && i < message->msg_iovlen; i++) {
         const struct iovec *iov = &message->msg_iov[i];
         size_t part = iov->iov_len < left ? iov->iov_len : left;
         if (part > 0)

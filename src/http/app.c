@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,22 +176,31 @@ static const struct bide__http_route *route_for(const struct bide__http_node *no
     return route;
 }
 
+enum { ALLOW_SIZE = 256 };
+
+/* One more method; those that find no room are left out. */
+static size_t allow_add(char list[ALLOW_SIZE], size_t size, const char *method)
+{
+    int n = snprintf(list + size, ALLOW_SIZE - size, "%s%s", size > 0 ? ", " : "", method);
+    if ((size_t)n < ALLOW_SIZE - size)
+        return size + (size_t)n;
+    list[size] = '\0';
+    return size;
+}
+
 /* The field Allow. */
 static int allow(bide_http_request *request, const struct bide__http_node *node)
 {
-    char list[256] = "";
+    char list[ALLOW_SIZE] = "";
+    size_t size = 0;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         bool is_options = strcmp(methods[i], "OPTIONS") == 0;
-        if (!is_options && !route_for(node, methods[i]))
-            continue;
-        if (*list)
-            strcat(list, ", ");
-        strcat(list, methods[i]);
+        if (is_options || route_for(node, methods[i]))
+            size = allow_add(list, size, methods[i]);
     }
     for (const struct bide__http_route *route = node->routes; route; route = route->next)
-        if (route->method && !strstr(list, route->method) &&
-            strlen(list) + strlen(route->method) + 3 < sizeof list)
-            strcat(strcat(list, ", "), route->method);
+        if (route->method && !strstr(list, route->method))
+            size = allow_add(list, size, route->method);
     return bide_http_reply_header(request, "Allow", list);
 }
 

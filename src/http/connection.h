@@ -25,8 +25,6 @@ struct bide__http_connection {
     bide_http_server *server;
     bide_stream *stream;
     bide_task *task;
-    bool is_idle;  /* between two requests: may be ended any time */
-    bool is_woken; /* cancelled while idle, because the server closes */
 
     char *in;
     size_t begin, end, capacity;
@@ -38,14 +36,16 @@ struct bide__http_connection {
 
     bide_http_request request;
     struct bide__http1_body body;
-    size_t body_at; /* what comes next of the body, from `begin` on */
+    size_t body_at;                     /* what comes next of the body, from `begin` on */
+    struct bide__http_upgrade *upgrade; /* who has the stream; NULL: it is ours */
+    struct bide__stream_guard guard;
+
+    bool is_idle;  /* between two requests: may be ended any time */
+    bool is_woken; /* cancelled while idle, because the server closes */
     bool is_continue_due;
     bool keeps_alive;
-    bool is_chunked;                    /* the answer */
-    struct bide__http_upgrade *upgrade; /* who has the stream; NULL: it is ours */
+    bool is_chunked; /* the answer */
     bool is_upgraded;
-
-    struct bide__stream_guard guard;
     bool is_gone; /* the client */
 };
 

@@ -13,6 +13,7 @@
 #include <bide/task.h>
 #include <bide/timeout.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ int bide_feed_new(const struct bide_feed_opts *opts, bide_feed **ret_feed)
 
 static struct item **place(const bide_feed *feed, uint64_t sequence)
 {
+    assert(feed->capacity > 0);
     return &feed->items[sequence % feed->capacity];
 }
 

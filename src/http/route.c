@@ -50,7 +50,7 @@ static struct bide__http_node *literal_add(struct bide__http_node *node, const c
 {
     bool found;
     size_t at = literal_place(node, text, size, &found);
-    if (found)
+    if (found && node->literals)
         return node->literals[at];
     struct bide__http_node **literals = realloc(node->literals,
                                                 (node->n_literals + 1) * sizeof(*literals));
@@ -203,8 +203,8 @@ int bide__http_route_add(struct bide__http_node *root, const char *method, const
                          bide_http_handler *handler, void *data, bide_drop *drop)
 {
     struct pattern parsed = {0};
-    struct bide__http_node *node;
-    struct bide__http_route *route;
+    struct bide__http_node *node = NULL;
+    struct bide__http_route *route = NULL;
     size_t size = strlen(pattern) + 1;
     struct names *names = calloc(1, sizeof *names + size);
     if (!names)
@@ -215,7 +215,7 @@ int bide__http_route_add(struct bide__http_node *root, const char *method, const
         rc = walk(root, &parsed, &node);
     if (rc == 0)
         rc = route_new(node, method, names, &route);
-    if (rc < 0) {
+    if (rc < 0 || !route) {
         free(names);
         return rc;
     }
