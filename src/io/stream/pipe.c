@@ -29,8 +29,9 @@ static int open_stream(int fd, opener *open_sock, enum bide_direction direction,
     bide_stream *stream = NULL;
     bide_loop *loop = bide__loop_running;
     int rc = ret_stream ? bide__loop_open(loop) : -EINVAL;
-    if (rc == 0)
-        rc = bide__stream_new_plain(loop, opts, direction, &stream);
+    if (rc < 0)
+        return rc;
+    rc = bide__stream_new_plain(loop, opts, direction, &stream);
     if (rc < 0)
         return rc;
     rc = open_sock(loop, fd, direction, &sock);
