@@ -86,7 +86,7 @@ static void receive(bide_stream *stream, struct story *story, int direction, bid
 
 static int serves(bide_stream *stream, void *data)
 {
-    struct story *story;
+    struct story *story = NULL;
     (void)data;
     int rc = number_receive(stream, &story);
     if (rc == 0)
