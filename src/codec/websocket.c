@@ -45,7 +45,7 @@ size_t bide__ws_close_write(char to[BIDE__WS_CONTROL_MAX], unsigned code, const 
 {
     if (code == BIDE__WS_NO_CODE)
         return 0;
-    size_t size = reason ? strlen(reason) : 0;
+    size_t size = reason ? strnlen(reason, BIDE__WS_REASON_MAX + 1) : 0;
     if (size > BIDE__WS_REASON_MAX) {
         size = BIDE__WS_REASON_MAX;
         while (size > 0 && ((uint8_t)reason[size] & 0xc0) == 0x80)

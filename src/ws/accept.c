@@ -166,7 +166,7 @@ int bide_websocket_accept(bide_http_request *request, const struct bide_websocke
                           bide_websocket **ret_ws)
 {
     struct bide_websocket_opts all;
-    bide_websocket *ws;
+    bide_websocket *ws = NULL;
     if (!request || !ret_ws)
         return -EINVAL;
     int rc = bide__ws_opts(opts, &all);
@@ -176,7 +176,7 @@ int bide_websocket_accept(bide_http_request *request, const struct bide_websocke
         rc = check(request, &all);
     if (rc == 0)
         rc = bide__ws_new(&all, false, &ws);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = upgrade(ws, request, all.subprotocols);
     if (rc < 0) {

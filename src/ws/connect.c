@@ -157,7 +157,7 @@ static int take_extension(struct handshake *shake, bide_websocket *ws,
     if (!shake->has_offered || strlen(answer) >= sizeof ws->extension ||
         bide__ws_answer_check(answer, &shake->wanted, ret_terms) < 0)
         return bide_fail(-EPROTO, "the server answers \"%s\", which was not offered", answer);
-    strcpy(ws->extension, answer);
+    stpcpy(ws->extension, answer);
     return 1;
 }
 

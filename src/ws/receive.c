@@ -10,6 +10,7 @@
 #include <bide/awaitable.h>
 #include <bide/error.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,8 +274,9 @@ static int add_event(bide_websocket *ws)
     int rc = 0;
     if (event->is_compressed) {
         rc = add_unpacked(ws);
-    } else if (event->data != ws->message + ws->message_size || !ws->message) {
+    } else if (!ws->message || event->data != ws->message + ws->message_size) {
         rc = reserve(ws, ws->message_size + event->size);
+        assert(rc < 0 || ws->message);
         if (rc == 0)
             memcpy(ws->message + ws->message_size, event->data, event->size);
     }
@@ -357,7 +359,7 @@ static int take_part(bide_websocket *ws, char *buffer, size_t room,
                      struct bide_websocket_part *ret_part)
 {
     for (;;) {
-        size_t size;
+        size_t size = 0;
         int rc = ws->has_event ? 1 : bide__ws_next_event(ws);
         if (rc <= 0)
             return rc;

@@ -8,6 +8,7 @@
 
 #include <bide/error.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static void release(bide_websocket *ws)
 static int next_mask(bide_websocket *ws, const uint8_t **ret_mask)
 {
     if (ws->n_masks == 0) {
+        assert(ws->loop);
         struct bide_engine *engine = ws->loop->engine;
         int rc = engine->ops->entropy(engine, ws->masks, sizeof ws->masks);
         if (rc < 0)
@@ -78,7 +80,7 @@ int bide__ws_offer_control(bide_websocket *ws, enum bide__ws_opcode opcode, cons
 /* Why nothing more may be sent; 0 if it may. */
 static int refused(const bide_websocket *ws)
 {
-    if (ws->is_freed || !ws->stream)
+    if (ws->is_freed || !ws->stream || !ws->loop)
         return -ECONNABORTED;
     if (ws->error < 0)
         return bide_fail(ws->error, "%s", ws->reason);
@@ -237,7 +239,9 @@ static int put_part(bide_websocket *ws, enum bide_websocket_type type, const voi
     bool is_first = !ws->is_in_message;
     if (!is_first && ws->message_opcode != opcode_of(type))
         return -EINVAL;
-    struct bide__utf8_check utf8 = is_first ? (struct bide__utf8_check){0} : ws->utf8_out;
+    struct bide__utf8_check utf8 = {0};
+    if (!is_first)
+        utf8 = ws->utf8_out;
     if (type == BIDE_WEBSOCKET_TEXT && (bide__utf8_check(&utf8, data, size) < size ||
                                         (is_last && !bide__utf8_check_is_whole(&utf8))))
         return -EILSEQ;

@@ -38,68 +38,66 @@ struct bide_websocket {
     bide_loop *loop; /* NULL behind its end */
     unsigned refs;
     unsigned inside;
-    bide_stream *stream; /* NULL: closed, or the server has it back */
-    bool is_client;
-    bool is_freed;
+    bide_stream *stream;               /* NULL: closed, or the server has it back */
     struct bide__http_upgrade upgrade; /* a server's */
     struct bide_websocket_opts opts;   /* numbers without zeroes; no pointer of it counts */
     char *subprotocol;
-    char extension[BIDE__WS_TERMS_MAX]; /* "": nothing is compressed */
+    bool is_client;
+    bool is_freed;
 
-    /* coming in */
-    struct bide__ws_reader reader;
-    struct bide__ws_event event; /* a piece of a message; its data is what is left of it */
+    /* coming in: what is being taken, and by whom */
     bool has_event;
-    enum bide__ws_taking taking;
     bool was_first_told;
     bool is_receiving;
-    bool drops; /* closing has dropped messages, or parts of them */
+    bool drops;    /* closing has dropped messages, or parts of them */
+    bool was_full; /* `in`, the last time that something came */
+    char end_byte;
+    char *end_place; /* where a NUL stands in the place of `end_byte` */
+    struct bide__ws_reader reader;
+    struct bide__ws_event event; /* a piece of a message; its data is what is left of it */
     char *in;
     size_t in_begin, in_end, in_capacity; /* and room for one byte more */
-    bool was_full;                        /* the last time that something came */
-    char *end_place;                      /* where a NUL stands in the place of `end_byte` */
-    char end_byte;
     struct bide__ws_inflate inflate;
-    struct bide__utf8_check utf8; /* of what was unpacked */
     uint64_t n_unpacked;
     char *message;
     size_t message_size, message_capacity;
+    enum bide__ws_taking taking;
+    struct bide__utf8_check utf8; /* of what was unpacked */
 
     /* going out */
-    bide_lock turn;
+    struct bide__utf8_check utf8_out;
     bool is_in_message;
     bool is_message_compressed;
-    enum bide__ws_opcode message_opcode;
-    struct bide__utf8_check utf8_out;
+    bide_lock turn;
     struct bide__ws_deflate deflate;
     char *out;
     size_t out_capacity;
-    char out_head[BIDE__WS_HEAD_MAX];
-    uint8_t masks[BIDE__WS_MASKS];
+    enum bide__ws_opcode message_opcode;
     unsigned n_masks;
-    bool has_pong; /* due */
-    uint8_t pong_size;
-    char pong[BIDE__WS_CONTROL_MAX];
-    bool has_close; /* due */
-    uint8_t close_size;
-    char close[BIDE__WS_CONTROL_MAX];
+    uint8_t masks[BIDE__WS_MASKS];
 
-    /* the end */
-    bool is_closing; /* our close frame is due, or sent */
-    bool is_closed;  /* the peer's has come */
-    int error;
-    unsigned code;
-    char reason[BIDE__WS_REASON_MAX + 1];
+    /* the end, and the clock */
     bide_event ended; /* set by the peer's close frame, and by an error */
     double close_deadline;
-
-    /* the clock */
     bide_handle *tick;
     double tick_due;
+    double ping_due; /* or the pong, if `has_pinged` */
+    int error;
+    unsigned code;
+    bool is_closing; /* our close frame is due, or sent */
+    bool is_closed;  /* the peer's has come */
     bool has_heard;  /* since the last tick */
     bool has_pinged; /* and heard nothing since */
-    double ping_due; /* or the pong, if that is set */
+    bool has_pong;   /* due */
+    bool has_close;  /* due */
+    uint8_t pong_size;
+    uint8_t close_size;
 
+    char out_head[BIDE__WS_HEAD_MAX];
+    char pong[BIDE__WS_CONTROL_MAX];
+    char close[BIDE__WS_CONTROL_MAX];
+    char reason[BIDE__WS_REASON_MAX + 1];
+    char extension[BIDE__WS_TERMS_MAX]; /* "": nothing is compressed */
     char in_inline[BIDE__WS_IN_INLINE + 1];
 };
 
