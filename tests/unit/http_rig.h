@@ -92,12 +92,23 @@ static RIG_UNUSED const char *http_ask(const char *text)
     return http_ask_bytes(text, strlen(text));
 }
 
-/* A request without a body on a connection that ends behind it. */
+/* A request without a body on a connection that ends behind it; fields end with CR LF each. */
+static RIG_UNUSED const char *http_ask_for(const char *method, const char *path, const char *fields)
+{
+    char text[2048];
+    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: h\r\n%sConnection: close\r\n\r\n", method,
+             path, fields);
+    return http_ask(text);
+}
+
 static RIG_UNUSED const char *http_get(const char *path)
 {
-    char text[1024];
-    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", path);
-    return http_ask(text);
+    return http_ask_for("GET", path, "");
+}
+
+static RIG_UNUSED int http_status_of(const char *answer)
+{
+    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
 }
 
 #define CLOSING "Connection: close\r\n"

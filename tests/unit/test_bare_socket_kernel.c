@@ -152,8 +152,8 @@ TASK_TEST(a_datagram_waits_for_room_in_its_receivers_queue)
     CHECK_INT(rc, -ECANCELED);
     CHECK_RANGE(n, 1, 100000);
     bide_task *task = waiting(bide_spawn(sends_to, sender, "late", &address));
-    CHECK_INT(bide_sleep(0.005), 0); /* it asks again and again */
-    CHECK_INT(bide_task_state(task), BIDE_TASK_WAITING);
+    CHECK_INT(bide_sleep(0.005), 0); /* it asks again and again, perhaps at this moment */
+    CHECK(bide_task_state(task) != BIDE_TASK_DONE);
     for (int i = 0; i < n; i++)
         CHECK_INT(bide_socket_receive(receiver, got, sizeof got), 4);
     CHECK_INT(bide_await(task), 4);

@@ -71,20 +71,6 @@ static void end(void)
     CHECK_INT(system(command), 0);
 }
 
-/* A request with these fields, on a connection that ends behind it. */
-static const char *ask(const char *method, const char *path, const char *fields)
-{
-    char text[2048];
-    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: h\r\n%sConnection: close\r\n\r\n", method,
-             path, fields);
-    return http_ask(text);
-}
-
-static int status_of(const char *answer)
-{
-    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
-}
-
 static const char *body_of(const char *answer)
 {
     const char *end = strstr(answer, "\r\n\r\n");
@@ -101,8 +87,8 @@ static void field_of(const char *answer, const char *name, char value[128])
 
 #define EXPECT(status, body, ...) \
     do { \
-        const char *got = ask(__VA_ARGS__); \
-        CHECK_INT(status_of(got), status); \
+        const char *got = http_ask_for(__VA_ARGS__); \
+        CHECK_INT(http_status_of(got), status); \
         CHECK_STR(body_of(got), body); \
     } while (0)
 
@@ -121,7 +107,7 @@ STREAM_TEST(files_of_a_folder)
     char value[128];
     begin(NULL);
     http_begin(NULL);
-    const char *answer = ask("GET", "/s/a.txt", "");
+    const char *answer = http_ask_for("GET", "/s/a.txt", "");
     CHECK_STR(body_of(answer), "0123456789");
     CHECK(strstr(answer, "Content-Type: text/plain; charset=utf-8\r\n"));
     CHECK(strstr(answer, "Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\n"));
@@ -129,16 +115,16 @@ STREAM_TEST(files_of_a_folder)
     field_of(answer, "ETag", value);
     CHECK(value[0] == '"');
     EXPECT(200, "", "HEAD", "/s/a.txt", "");
-    CHECK(strstr(ask("HEAD", "/s/a.txt", ""), "Content-Length: 10\r\n"));
-    CHECK(strstr(ask("HEAD", "/s/large", ""), "Content-Length: 307200\r\n"));
+    CHECK(strstr(http_ask_for("HEAD", "/s/a.txt", ""), "Content-Length: 10\r\n"));
+    CHECK(strstr(http_ask_for("HEAD", "/s/large", ""), "Content-Length: 307200\r\n"));
     EXPECT(200, "<p>index", "GET", "/s/", "");
     EXPECT(200, "x", "GET", "/s/sub/x", "");
     EXPECT(200, "x", "GET", "/s/sub/../sub/./x", "");
     if (follows_links())
         EXPECT(200, "0123456789", "GET", "/s/in", "");
     EXPECT(200, "odd", "GET", "/s/empty/%3C&%22'%3E%20%C3%A4", "");
-    CHECK_INT(status_of(ask("GET", "/s/sub/", "")), 403);
-    CHECK_INT(status_of(ask("POST", "/s/a.txt", "")), 405);
+    CHECK_INT(http_status_of(http_ask_for("GET", "/s/sub/", "")), 403);
+    CHECK_INT(http_status_of(http_ask_for("POST", "/s/a.txt", "")), 405);
     end();
 }
 
@@ -166,14 +152,14 @@ STREAM_TEST(nothing_outside_is_sent)
         http_begin(NULL);
         for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
             bool is_link = i < 3;
-            int status = status_of(ask("GET", paths[i], ""));
+            int status = http_status_of(http_ask_for("GET", paths[i], ""));
             if (is_link && links == BIDE_HTTP_LINKS_ALL)
                 CHECK_INT(status, 200);
             else if (status != 404 && status != 400)
                 FAIL("%s is answered with %d", paths[i], status);
         }
         if (links != BIDE_HTTP_LINKS_INSIDE || follows_links())
-            CHECK_INT(status_of(ask("GET", "/s/in", "")),
+            CHECK_INT(http_status_of(http_ask_for("GET", "/s/in", "")),
                       links == BIDE_HTTP_LINKS_NONE ? 404 : 200);
         end();
     }
@@ -184,7 +170,7 @@ STREAM_TEST(what_may_not_be_read_is_forbidden)
     begin(NULL);
     http_begin(NULL);
     CHECK_INT(chmod(in_folder("www/a.txt"), 0), 0);
-    CHECK_INT(status_of(ask("GET", "/s/a.txt", "")), geteuid() == 0 ? 200 : 403);
+    CHECK_INT(http_status_of(http_ask_for("GET", "/s/a.txt", "")), geteuid() == 0 ? 200 : 403);
     end();
 }
 
@@ -194,18 +180,18 @@ STREAM_TEST(folders_without_their_slash_are_elsewhere)
     begin(&opts);
     CHECK_INT(bide_http_files(rig_app, "", in_folder("www"), NULL), 0);
     http_begin(NULL);
-    CHECK(strstr(ask("GET", "/s", ""), "Location: /s/\r\n"));
+    CHECK(strstr(http_ask_for("GET", "/s", ""), "Location: /s/\r\n"));
+    CHECK(strstr(http_ask_for("GET", "/s/sub?a=b", ""),
+                 "301 Moved Permanently\r\nLocation: /s/sub/?a=b\r\n"));
+    CHECK_INT(http_status_of(http_ask_for("GET", "//sub", "")), 404);
+    CHECK(strstr(http_ask_for("GET", "/%2Fsub", ""), "404 Not Found"));
     CHECK(
-        strstr(ask("GET", "/s/sub?a=b", ""), "301 Moved Permanently\r\nLocation: /s/sub/?a=b\r\n"));
-    CHECK_INT(status_of(ask("GET", "//sub", "")), 404);
-    CHECK(strstr(ask("GET", "/%2Fsub", ""), "404 Not Found"));
-    CHECK(
-        strstr(ask("GET", "/s/empty/", ""),
+        strstr(http_ask_for("GET", "/s/empty/", ""),
                "<li><a href=\"./%3C%26%22%27%3E%20%C3%A4\">&lt;&amp;&quot;&#39;&gt; \xc3\xa4</a>"));
-    const char *list = ask("GET", "/s/empty/../sub/", "");
+    const char *list = http_ask_for("GET", "/s/empty/../sub/", "");
     CHECK(strstr(list, "<title>/s/sub/</title>") && strstr(list, "href=\"../\""));
     CHECK(unlink(in_folder("www/index.html")) == 0);
-    list = ask("GET", "/s/", "");
+    list = http_ask_for("GET", "/s/", "");
     CHECK(strstr(list, ".hidden") && strstr(list, "href=\"./empty/\"") && !strstr(list, "../"));
     end();
 }
@@ -215,11 +201,11 @@ STREAM_TEST(clients_that_have_it_do_not_get_it_again)
     char etag[128], fields[512];
     begin(NULL);
     http_begin(NULL);
-    field_of(ask("GET", "/s/a.txt", ""), "ETag", etag);
+    field_of(http_ask_for("GET", "/s/a.txt", ""), "ETag", etag);
 #define WITH(status, ...) \
     do { \
         snprintf(fields, sizeof fields, __VA_ARGS__); \
-        CHECK_INT(status_of(ask("GET", "/s/a.txt", fields)), status); \
+        CHECK_INT(http_status_of(http_ask_for("GET", "/s/a.txt", fields)), status); \
     } while (0)
     const char *then = "Sun, 09 Sep 2001 01:46:40 GMT", *before = "Sun, 09 Sep 2001 01:46:39 GMT";
     WITH(304, "If-None-Match: %s\r\n", etag);
@@ -246,11 +232,11 @@ STREAM_TEST(clients_that_have_it_do_not_get_it_again)
     WITH(206, "If-Range: %s\r\nRange: bytes=0-1\r\n", then);
     WITH(200, "If-Range: %s\r\nRange: bytes=0-1\r\n", before);
     snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", etag);
-    const char *answer = ask("GET", "/s/a.txt", fields);
+    const char *answer = http_ask_for("GET", "/s/a.txt", fields);
     CHECK(strstr(answer, etag) && !strstr(answer, "Content-Type") && !strstr(answer, "Length"));
     /* A file that was changed a moment ago may change again unseen. */
     CHECK_INT(utimensat(AT_FDCWD, in_folder("www/a.txt"), NULL, 0), 0);
-    field_of(ask("GET", "/s/a.txt", ""), "ETag", etag);
+    field_of(http_ask_for("GET", "/s/a.txt", ""), "ETag", etag);
     CHECK(etag[0] == 'W');
     WITH(304, "If-None-Match: %s\r\n", etag);
     end();
@@ -288,13 +274,13 @@ STREAM_TEST(ranges)
     http_begin(NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(fields, sizeof fields, "Range: %s\r\n", cases[i].field);
-        const char *answer = ask("GET", "/s/a.txt", fields);
-        if (status_of(answer) != cases[i].status)
+        const char *answer = http_ask_for("GET", "/s/a.txt", fields);
+        if (http_status_of(answer) != cases[i].status)
             FAIL("%s is answered %s", cases[i].field, answer);
         CHECK_STR(body_of(answer), cases[i].body);
         field_of(answer, "Content-Range", value);
         CHECK_STR(value, cases[i].range);
-        CHECK_INT(status_of(ask("HEAD", "/s/a.txt", fields)), 200);
+        CHECK_INT(http_status_of(http_ask_for("HEAD", "/s/a.txt", fields)), 200);
     }
     end();
 }
@@ -304,8 +290,8 @@ STREAM_TEST(several_ranges)
     char boundary[128], expected[1024], value[128];
     begin(NULL);
     http_begin(NULL);
-    const char *answer = ask("GET", "/s/a.txt", "Range: bytes=0-1, 20-, 4-4,-2\r\n");
-    CHECK_INT(status_of(answer), 206);
+    const char *answer = http_ask_for("GET", "/s/a.txt", "Range: bytes=0-1, 20-, 4-4,-2\r\n");
+    CHECK_INT(http_status_of(answer), 206);
     field_of(answer, "Content-Type", value);
     CHECK_INT(sscanf(value, "multipart/byteranges; boundary=%127s", boundary), 1);
     int n = 0;
@@ -386,18 +372,18 @@ STREAM_TEST(packed_files)
     struct bide_http_files_opts opts = {.packed = true, .cache_control = "max-age=60"};
     begin(&opts);
     http_begin(NULL);
-    const char *answer = ask("GET", "/s/a.txt", "Accept-Encoding: br, gzip;q=0.1\r\n");
+    const char *answer = http_ask_for("GET", "/s/a.txt", "Accept-Encoding: br, gzip;q=0.1\r\n");
     CHECK_STR(body_of(answer), "packed");
     CHECK(strstr(answer, "Content-Encoding: gzip\r\n") &&
           strstr(answer, "Vary: Accept-Encoding\r\n"));
     CHECK(strstr(answer, "Content-Type: text/plain; charset=utf-8\r\n"));
     CHECK(strstr(answer, "Cache-Control: max-age=60\r\n"));
-    answer = ask("GET", "/s/a.txt", "Accept-Encoding: gzip;q=0, *\r\n");
+    answer = http_ask_for("GET", "/s/a.txt", "Accept-Encoding: gzip;q=0, *\r\n");
     CHECK_STR(body_of(answer), "0123456789");
     CHECK(!strstr(answer, "Content-Encoding") && strstr(answer, "Vary: Accept-Encoding\r\n"));
-    CHECK_STR(body_of(ask("GET", "/s/a.txt", "Accept-Encoding: *;q=0.001\r\n")), "packed");
-    CHECK_STR(body_of(ask("GET", "/s/a.txt", "")), "0123456789");
-    CHECK_STR(body_of(ask("GET", "/s/sub/x", "Accept-Encoding: gzip\r\n")), "x");
+    CHECK_STR(body_of(http_ask_for("GET", "/s/a.txt", "Accept-Encoding: *;q=0.001\r\n")), "packed");
+    CHECK_STR(body_of(http_ask_for("GET", "/s/a.txt", "")), "0123456789");
+    CHECK_STR(body_of(http_ask_for("GET", "/s/sub/x", "Accept-Encoding: gzip\r\n")), "x");
     end();
 }
 
