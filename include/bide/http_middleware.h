@@ -34,7 +34,8 @@ BIDE_EXPORT const char *bide_http_request_id(const bide_http_request *request);
 enum bide_http_log_format {
     BIDE_HTTP_LOG_COMMON,   /* that of NCSA's and most other servers */
     BIDE_HTTP_LOG_COMBINED, /* the same, with Referer and User-Agent */
-    BIDE_HTTP_LOG_JSON,     /* an object a line, with the seconds that it took and the id */
+    BIDE_HTTP_LOG_JSON,     /* an object a line, with the seconds that it took and the id; what is
+                               not known is left out */
 };
 
 /* Where and how to log; zeroed fields mean defaults. */
@@ -49,9 +50,12 @@ struct bide_http_log_opts {
 };
 
 /*
- * Logs each answer, when it is ended. No request waits for the log: lines are queued, written in
- * the background, and dropped while too many wait. A failure to write, such as a full disk, is
- * reported to the loop's exception handler once, and then not before writing has succeeded again.
+ * Logs each answer, when it is ended, also to what was refused before it was a request (400, 408,
+ * 431, 505 and the like): with its first line as it came, and "-" for what is not known; in JSON
+ * the member "line" is in the place of "method" and "target" then. No request waits for the log:
+ * lines are queued, written in the background, and dropped while too many wait. A failure to write,
+ * such as a full disk, is reported to the loop's exception handler once, and then not before
+ * writing has succeeded again.
  *
  * opts: path or stream must be there.
  * Suspends: no. Cancel: not affected. Thread: any, one at a time.
@@ -105,7 +109,7 @@ BIDE_EXPORT int bide_http_use_body_limit(bide_http_app *app, uint64_t bytes_max)
 
 /*
  * Limits the time that a handler takes, its answer included: it is cancelled then, and the client
- * gets 503 if nothing was sent yet.
+ * gets 503 if nothing was sent yet. For a WebSocket the limit ends when it is accepted.
  *
  * Suspends: no. Cancel: not affected. Thread: any, one at a time.
  */

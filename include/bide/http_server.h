@@ -25,7 +25,8 @@ struct bide_http_server_opts {
     double header_seconds; /* from the first byte of a request to the end of its head; 0: 10 */
     double body_seconds;   /* within a body from one byte to the next; 0: 30 */
     double write_seconds; /* how long an answer may wait for the client to take some of it; 0: 60 */
-    double handler_seconds; /* that a handler may take, answer included; 0: no limit */
+    double handler_seconds; /* that a handler may take, answer included; it does not count for a
+                               WebSocket that was accepted; 0: no limit */
     double grace_seconds;   /* bide_http_server_close(): what is being answered may take; 0: 10 */
     const char *name;       /* the field Server; borrowed; NULL: "bide", "": none */
     bool half_close; /* a client that ends its side still wants its answer, and is not gone */

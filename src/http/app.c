@@ -27,6 +27,7 @@ struct middleware {
 
 struct hook {
     bide_http_hook *start, *stop;
+    bide__http_refused *refused;
     void *data;
     bide_drop *drop;
 };
@@ -105,19 +106,37 @@ int bide_http_use(bide_http_app *app, bide_http_middleware *middleware, void *da
     return 0;
 }
 
-int bide_http_on(bide_http_app *app, bide_http_hook *start, bide_http_hook *stop, void *data,
-                 bide_drop *drop)
+static int hook_add(bide_http_app *app, const struct hook *hook)
 {
-    if (!app || (!start && !stop))
-        return -EINVAL;
     if (app->n_served > 0)
         return -EBUSY;
     struct hook *all = realloc(app->hooks, (app->n_hooks + 1) * sizeof *all);
     if (!all)
         return -ENOMEM;
     app->hooks = all;
-    all[app->n_hooks++] = (struct hook){start, stop, data, drop};
+    all[app->n_hooks++] = *hook;
     return 0;
+}
+
+int bide_http_on(bide_http_app *app, bide_http_hook *start, bide_http_hook *stop, void *data,
+                 bide_drop *drop)
+{
+    struct hook hook = {.start = start, .stop = stop, .data = data, .drop = drop};
+    return app && (start || stop) ? hook_add(app, &hook) : -EINVAL;
+}
+
+int bide__http_on(bide_http_app *app, bide_http_hook *start, bide_http_hook *stop,
+                  bide__http_refused *refused, void *data)
+{
+    struct hook hook = {.start = start, .stop = stop, .refused = refused, .data = data};
+    return hook_add(app, &hook);
+}
+
+void bide__http_app_refused(bide_http_app *app, bide_http_request *request)
+{
+    for (size_t i = 0; i < app->n_hooks; i++)
+        if (app->hooks[i].refused)
+            app->hooks[i].refused(request, app->hooks[i].data);
 }
 
 /* Hooks */
@@ -286,6 +305,32 @@ static int answer_error(bide_http_request *request, int rc)
         text[size++] = *reason;
     text[size++] = '\n';
     return bide_http_reply(request, status, "text/plain; charset=utf-8", text, size);
+}
+
+/* Time limits */
+
+int bide__http_time_limit_begin(bide_http_request *request, struct bide__http_time_limit *limit,
+                                double seconds)
+{
+    int rc = bide_timeout_begin(seconds, &limit->timeout);
+    if (rc < 0)
+        return rc;
+    limit->outer = request->time_limits;
+    request->time_limits = limit;
+    return 0;
+}
+
+int bide__http_time_limit_end(bide_http_request *request, struct bide__http_time_limit *limit,
+                              int rc)
+{
+    request->time_limits = limit->outer;
+    return bide_timeout_end(limit->timeout, rc);
+}
+
+void bide__http_time_limits_lift(bide_http_request *request)
+{
+    for (struct bide__http_time_limit *limit = request->time_limits; limit; limit = limit->outer)
+        (void)bide_timeout_move(limit->timeout, INFINITY); /* one that expired stays so */
 }
 
 int bide__http_app_answer(bide_http_app *app, bide_http_request *request)

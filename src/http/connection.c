@@ -154,36 +154,23 @@ static int read_head(struct bide__http_connection *connection)
     int rc = wait_request(connection);
     if (rc <= 0)
         return rc == -ETIMEDOUT ? 0 : rc;
-    double deadline = 0;
+    connection->waits_since = 0;
     while ((rc = parse(connection)) == 0) {
-        if (deadline == 0)
-            deadline = bide_time() + opts->header_seconds;
+        if (connection->waits_since == 0)
+            connection->waits_since = bide_time();
         rc = make_room(connection, 1, 2 * (opts->head_bytes + BIDE__HTTP_IN_INLINE));
         if (rc == 0)
-            rc = receive(connection, deadline);
+            rc = receive(connection, connection->waits_since + opts->header_seconds);
         if (rc <= 0)
             return rc;
     }
     return rc;
 }
 
-/* An answer to what is no request; nothing comes after it. */
-static int refuse(struct bide__http_connection *connection, int status, const char *why)
-{
-    char text[512];
-    bide__http_server_refresh(connection->server);
-    int n = snprintf(text, sizeof text,
-                     "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain; charset=utf-8\r\n"
-                     "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
-                     status, bide_http_reason(status), connection->server->common, strlen(why) + 1,
-                     why);
-    return bide_within(connection->server->opts.write_seconds,
-                       bide_write(connection->stream, text, (size_t)n));
-}
-
 /* What the client asks, as texts: the byte behind each part of a head is of no more use. */
 
-static char *text_of(struct bide__http_connection *connection, struct bide__http1_span span)
+char *bide__http_connection_text(struct bide__http_connection *connection,
+                                 struct bide__http1_span span)
 {
     char *text = connection->in + connection->begin + span.at;
     text[span.size] = '\0';
@@ -198,7 +185,7 @@ static const char *connection_header(const bide_http_request *request, const cha
     for (uint32_t i = 0; i < connection->head.n_fields; i++) {
         struct bide__http1_span span = connection->fields[i].name;
         if (span.size == size && strncasecmp(data + span.at, name, size) == 0)
-            return text_of(connection, connection->fields[i].value);
+            return bide__http_connection_text(connection, connection->fields[i].value);
     }
     return NULL;
 }
@@ -211,8 +198,9 @@ static size_t connection_n_headers(const bide_http_request *request)
 static struct bide_http_field connection_header_at(const bide_http_request *request, size_t i)
 {
     struct bide__http_connection *connection = bide__http_connection_of(request);
-    return (struct bide_http_field){.name = text_of(connection, connection->fields[i].name),
-                                    .value = text_of(connection, connection->fields[i].value)};
+    return (struct bide_http_field){
+        .name = bide__http_connection_text(connection, connection->fields[i].name),
+        .value = bide__http_connection_text(connection, connection->fields[i].value)};
 }
 
 static struct bide_address connection_peer(const bide_http_request *request)
@@ -222,7 +210,7 @@ static struct bide_address connection_peer(const bide_http_request *request)
     return address;
 }
 
-static const struct bide__exchange_ops connection_ops = {
+const struct bide__exchange_ops bide__http_connection_ops = {
     .read = bide__http_connection_read,
     .write = bide__http_connection_write,
     .header = connection_header,
@@ -242,7 +230,7 @@ static const char *host_of(struct bide__http_connection *connection)
         return "";
     if (connection->head.target_kind == BIDE__HTTP1_ORIGIN ||
         connection->head.target_kind == BIDE__HTTP1_ASTERISK)
-        return text_of(connection, span);
+        return bide__http_connection_text(connection, span);
     char *copy = bide_http_alloc(&connection->request, span.size + 1);
     if (!copy)
         return NULL;
@@ -271,9 +259,9 @@ static int request_fill(struct bide__http_connection *connection)
     struct bide__http1_head *head = &connection->head;
     bide_http_request *request = &connection->request;
     bide__http_request_begin(request);
-    request->ops = &connection_ops;
-    request->method = text_of(connection, head->method);
-    request->target = text_of(connection, head->target);
+    request->ops = &bide__http_connection_ops;
+    request->method = bide__http_connection_text(connection, head->method);
+    request->target = bide__http_connection_text(connection, head->target);
     request->is_head = strcmp(request->method, "HEAD") == 0;
     request->version = head->minor_version == 0 ? "1.0" : "1.1";
     request->is_secure = connection->server->opts.tls;
@@ -350,7 +338,11 @@ static int run(struct bide__http_connection *connection)
     bide_http_request *request = &connection->request;
     if (isinf(seconds))
         return bide__http_app_answer(connection->server->app, request);
-    int rc = bide_within(seconds, bide__http_app_answer(connection->server->app, request));
+    int rc = bide__http_time_limit_begin(request, &connection->handler_limit, seconds);
+    if (rc < 0)
+        return rc;
+    rc = bide__http_app_answer(connection->server->app, request);
+    rc = bide__http_time_limit_end(request, &connection->handler_limit, rc);
     if (rc == -ETIMEDOUT && request->reply_state < BIDE__REPLY_SENT) {
         bide__http_reply_give_up(request);
         bide_http_reply_text(request, 503, "Service Unavailable\n");
@@ -366,8 +358,8 @@ static int exchange(struct bide__http_connection *connection)
     int rc = exchange_begin(connection);
     if (rc < 0) {
         bide__http_request_end(request);
-        return refuse(connection, rc == -EINVAL ? 400 : 503,
-                      rc == -EINVAL ? "a malformed path" : "no memory");
+        return bide__http_connection_refuse(connection, rc == -EINVAL ? 400 : 503,
+                                            rc == -EINVAL ? "a malformed path" : "no memory");
     }
     connection->guard.came = guard_came;
     bide__stream_guard_begin(&connection->guard, connection->stream);
@@ -394,11 +386,12 @@ static int serve(struct bide__http_connection *connection)
     for (;;) {
         int rc = read_head(connection);
         if (rc == -EBADMSG)
-            return refuse(connection, connection->head.status, connection->head.why);
+            return bide__http_connection_refuse(connection, connection->head.status,
+                                                connection->head.why);
         if (rc == -ETIMEDOUT)
-            return refuse(connection, 408, "the request took too long");
+            return bide__http_connection_refuse(connection, 408, "the request took too long");
         if (rc == -ENOMEM)
-            return refuse(connection, 503, "no memory");
+            return bide__http_connection_refuse(connection, 503, "no memory");
         if (rc > 0)
             rc = exchange(connection);
         if (rc <= 0)

@@ -39,6 +39,9 @@ struct bide__http_connection {
     size_t body_at;                     /* what comes next of the body, from `begin` on */
     struct bide__http_upgrade *upgrade; /* who has the stream; NULL: it is ours */
     struct bide__stream_guard guard;
+    struct bide__http_time_limit handler_limit;
+
+    double waits_since; /* for the rest of a head; 0: it was there at once */
 
     bool is_idle;  /* between two requests: may be ended any time */
     bool is_woken; /* cancelled while idle, because the server closes */
@@ -52,6 +55,10 @@ struct bide__http_connection {
 /* Serves the connection: the handler of the listening server. data: the HTTP server. */
 int bide__http_connection_main(bide_stream *stream, void *data);
 
+/* An answer to what is no request, or can't become one; nothing comes after it. Logs hear of it. */
+int bide__http_connection_refuse(struct bide__http_connection *connection, int status,
+                                 const char *why);
+
 /* http1_reply.c: the answer's way out. */
 int bide__http_connection_write(bide_http_request *request, const void *data, size_t size,
                                 bool ends);
@@ -61,6 +68,12 @@ int64_t bide__http_connection_send_file(bide_http_request *request, bide_file *f
  * if the connection can't go on. */
 int bide__http_connection_read(bide_http_request *request, void *buffer, size_t size);
 int bide__http_connection_skip_body(struct bide__http_connection *connection);
+
+/* A part of the head as text, in place. */
+char *bide__http_connection_text(struct bide__http_connection *connection,
+                                 struct bide__http1_span span);
+/* What the connection is to its requests. */
+extern const struct bide__exchange_ops bide__http_connection_ops;
 
 static inline struct bide__http_connection *bide__http_connection_of(
     const bide_http_request *request)

@@ -15,6 +15,7 @@
 
 #include <bide/file.h>
 #include <bide/http_app.h>
+#include <bide/timeout.h>
 
 enum bide__reply_state {
     BIDE__REPLY_NONE,
@@ -58,6 +59,15 @@ struct bide__http_filter {
     void (*done)(struct bide__http_filter *filter, bide_http_request *request);
 };
 
+/*
+ * A limit for the time that a handler takes. It ends where the answer turns the connection over to
+ * another protocol: what comes then is no answer, and has limits of its own.
+ */
+struct bide__http_time_limit {
+    struct bide__http_time_limit *outer;
+    bide_timeout *timeout;
+};
+
 /* One segment of a path, or what stands in the place of a {name}. */
 struct bide__http_segment {
     const char *text;
@@ -78,7 +88,10 @@ struct bide_http_request {
     const char *target;
     const char *host;
     const char *version; /* "1.1" and the like */
-    const char *id;      /* that a middleware gave it; NULL: none */
+    const char *line;    /* the first line, of one that was refused; NULL: it was taken */
+    size_t line_size;
+    double waited_seconds; /* for the head of that */
+    const char *id;        /* that a middleware gave it; NULL: none */
     char *path;
     const char *query;
     bool is_secure;
@@ -99,7 +112,8 @@ struct bide_http_request {
     uint64_t n_sent;      /* of the body */
     bool has_head_passed; /* the filters */
     struct bide__http_filter *filters;
-    const char *type; /* the Content-Type, or NULL */
+    struct bide__http_time_limit *time_limits; /* the innermost one */
+    const char *type;                          /* the Content-Type, or NULL */
     bide_http_fields fields;
 
     struct bide__http_block *blocks; /* what bide_http_alloc() gave beyond the scratch */
@@ -154,6 +168,24 @@ static inline bool bide__http_has_body(const bide_http_request *request)
 /* Runs what the application has for the request, and ends the answer, whatever it takes. Returns
  * what the handler did, or why the connection can't go on. */
 int bide__http_app_answer(bide_http_app *app, bide_http_request *request);
+
+/* Around what answers the request; `limit` stays where it is in between. As bide_timeout_begin()
+ * and bide_timeout_end(). */
+int bide__http_time_limit_begin(bide_http_request *request, struct bide__http_time_limit *limit,
+                                double seconds);
+int bide__http_time_limit_end(bide_http_request *request, struct bide__http_time_limit *limit,
+                              int rc);
+/* No limit any more, whatever was begun. */
+void bide__http_time_limits_lift(bide_http_request *request);
+
+/* Hears of what was refused before any middleware saw it. Of the request, `line` and whatever else
+ * is not NULL is known, the status, and n_sent. Must not suspend. */
+typedef void bide__http_refused(bide_http_request *request, void *data);
+
+/* bide_http_on(), with that besides. */
+int bide__http_on(bide_http_app *app, bide_http_hook *start, bide_http_hook *stop,
+                  bide__http_refused *refused, void *data);
+void bide__http_app_refused(bide_http_app *app, bide_http_request *request);
 
 /* The application is served once more, or once less: its hooks run. Suspend. */
 int bide__http_app_begin(bide_http_app *app);

@@ -69,13 +69,11 @@ static void log_free(void *data)
 
 /* Lines */
 
-static void log_done(struct bide__http_filter *base, bide_http_request *request)
+static void log_add(struct log *log, const struct bide__http_log_entry *entry,
+                    const bide_http_request *request)
 {
-    struct log_filter *filter = (struct log_filter *)base;
-    struct log *log = filter->log;
     char line[BIDE__HTTP_LOG_LINE];
-    filter->entry.seconds = bide_time() - filter->entry.begun;
-    size_t size = bide__http_log_print(&filter->entry, request, log->format, line);
+    size_t size = bide__http_log_print(entry, request, log->format, line);
     if (!log->writer || size > log->queue_bytes - log->filling.size) {
         drop_lines(log, 1);
         return;
@@ -84,6 +82,21 @@ static void log_done(struct bide__http_filter *base, bide_http_request *request)
     log->filling.size += size;
     log->filling.n++;
     bide_event_set(&log->has_lines);
+}
+
+static void log_done(struct bide__http_filter *base, bide_http_request *request)
+{
+    struct log_filter *filter = (struct log_filter *)base;
+    filter->entry.seconds = bide_time() - filter->entry.begun;
+    log_add(filter->log, &filter->entry, request);
+}
+
+/* Middleware never saw it. */
+static void log_refused(bide_http_request *request, void *data)
+{
+    struct bide__http_log_entry entry = {.seconds = request->waited_seconds,
+                                         .wall_seconds = bide__http_wall_seconds()};
+    log_add(data, &entry, request);
 }
 
 static int log_middleware(bide_http_request *request, bide_http_next *next, void *data)
@@ -213,5 +226,5 @@ int bide_http_use_log(bide_http_app *app, const struct bide_http_log_opts *opts)
         log_free(log);
         return rc;
     }
-    return bide_http_on(app, log_begin, log_end, log, NULL);
+    return bide__http_on(app, log_begin, log_end, log_refused, log);
 }

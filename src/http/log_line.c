@@ -27,11 +27,11 @@ static void say(struct line *line, const char *text)
 }
 
 /* What comes from outside. */
-static void quote(struct line *line, const char *text)
+static void quote_bytes(struct line *line, const char *text, size_t size)
 {
     const char *end = line->at + TEXT_BYTES_MAX - ESCAPE_BYTES_MAX;
-    for (; *text && line->at < end; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (size_t i = 0; i < size && line->at < end; i++) {
+        unsigned char c = (unsigned char)text[i];
         if (c == '"' || c == '\\')
             line->at += sprintf(line->at, "\\%c", c);
         else if (c >= 0x20 && c < 0x7f)
@@ -42,6 +42,11 @@ static void quote(struct line *line, const char *text)
     *line->at = '\0';
 }
 
+static void quote(struct line *line, const char *text)
+{
+    quote_bytes(line, text, strlen(text));
+}
+
 static void member(struct line *line, const char *name, const char *value)
 {
     if (!value)
@@ -49,6 +54,21 @@ static void member(struct line *line, const char *name, const char *value)
     line->at += sprintf(line->at, ",\"%s\":\"", name);
     quote(line, value);
     say(line, "\"");
+}
+
+/* As it came, if it was no request. */
+static void request_line(struct line *line, const bide_http_request *request)
+{
+    if (!request->line) {
+        quote(line, request->method);
+        say(line, " ");
+        quote(line, request->target);
+        line->at += sprintf(line->at, " HTTP/%s", request->version);
+    } else if (request->line_size > 0) {
+        quote_bytes(line, request->line, request->line_size);
+    } else {
+        say(line, "-");
+    }
 }
 
 static void print_peer(const bide_http_request *request, char text[BIDE_ADDRESS_TEXT_SIZE])
@@ -73,6 +93,11 @@ static size_t print_json(const struct bide__http_log_entry *entry, const bide_ht
     member(&line, "peer", peer);
     member(&line, "method", request->method);
     member(&line, "target", request->target);
+    if (!request->method && request->line_size > 0) {
+        say(&line, ",\"line\":\"");
+        quote_bytes(&line, request->line, request->line_size);
+        say(&line, "\"");
+    }
     line.at += sprintf(line.at, ",\"status\":%d,\"bytes\":%" PRIu64 ",\"seconds\":%.6f",
                        request->status, request->n_sent, entry->seconds);
     member(&line, "id", request->id);
@@ -99,10 +124,8 @@ static size_t print_text(const struct bide__http_log_entry *entry, const bide_ht
         *port = '\0';
     say(&line, peer);
     line.at += strftime(line.at, 48, " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm);
-    quote(&line, request->method);
-    say(&line, " ");
-    quote(&line, request->target);
-    line.at += sprintf(line.at, " HTTP/%s\" %d ", request->version, request->status);
+    request_line(&line, request);
+    line.at += sprintf(line.at, "\" %d ", request->status);
     line.at += request->n_sent > 0 ? sprintf(line.at, "%" PRIu64, request->n_sent)
                                    : sprintf(line.at, "-");
     if (is_combined) {

@@ -9,7 +9,6 @@
 
 #include <bide/error.h>
 #include <bide/http_middleware.h>
-#include <bide/timeout.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -110,8 +109,11 @@ int bide_http_use_body_limit(bide_http_app *app, uint64_t bytes_max)
 
 static int time_middleware(bide_http_request *request, bide_http_next *next, void *data)
 {
-    (void)request;
-    return bide_within(*(double *)data, bide_http_next_run(next));
+    struct bide__http_time_limit *limit = bide_http_alloc(request, sizeof *limit);
+    if (!limit)
+        return -ENOMEM;
+    int rc = bide__http_time_limit_begin(request, limit, *(double *)data);
+    return rc < 0 ? rc : bide__http_time_limit_end(request, limit, bide_http_next_run(next));
 }
 
 int bide_http_use_time_limit(bide_http_app *app, double seconds)

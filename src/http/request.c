@@ -25,8 +25,10 @@ void bide__http_request_begin(bide_http_request *request)
     request->n_sent = 0;
     request->has_head_passed = false;
     request->filters = NULL;
+    request->time_limits = NULL;
     request->type = NULL;
     request->is_body_late = false;
+    request->line = NULL;
     request->id = NULL;
     request->body_left = UINT64_MAX;
     request->scratch_used = 0;

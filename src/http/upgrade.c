@@ -47,6 +47,7 @@ int bide__http_upgrade(bide_http_request *request, const char *protocol,
     request->status = 101;
     request->reply_state = BIDE__REPLY_ENDED;
     connection->keeps_alive = false;
+    bide__http_time_limits_lift(request);
     upgrade->request = request;
     connection->upgrade = upgrade;
     connection->is_upgraded = true;

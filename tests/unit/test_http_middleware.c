@@ -207,7 +207,8 @@ STREAM_TEST(who_a_client_says_it_is)
 
 static char log_path[64];
 
-static void log_begin(const struct bide_http_log_opts *more)
+static void log_begin_with(const struct bide_http_log_opts *more,
+                           const struct bide_http_server_opts *server)
 {
     struct bide_http_log_opts opts = *more;
     char *folder;
@@ -220,7 +221,12 @@ static void log_begin(const struct bide_http_log_opts *more)
     http_route("GET", "/fails", fails);
     CHECK_INT(bide_http_use_log(rig_app, &opts), 0);
     CHECK_INT(bide_http_use_request_id(rig_app), 0);
-    http_begin(NULL);
+    http_begin(server);
+}
+
+static void log_begin(const struct bide_http_log_opts *more)
+{
+    log_begin_with(more, NULL);
 }
 
 static char *log_end(void)
@@ -275,6 +281,81 @@ STREAM_TEST(lines_of_a_log_in_json)
     CHECK_STR(text, "{\"time\":\"\",\"peer\":\"\",\"method\":\"GET\",\"target\":\"/a\","
                     "\"status\":200,\"bytes\":5,\"seconds\":,\"id\":\"i\","
                     "\"agent\":\"x\\\"y\\\\\"}\n");
+    free(text);
+}
+
+static const char *const refused[] = {
+    "GET /head HTTP/1.1\r\nHost: h\r\nReferer: r\r\nUser-Agent: u\r\nbad name: x\r\n\r\n",
+    "GET /%00 HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /2 HTTP/2.0\r\n\r\n",
+    "\r\nGET  / HTTP/1.1\r\n\r\n",
+    "\x16\x03\x01\"\x80\n",
+    "GET /none HTTP/1.1\r\n\r\n",
+    "PROPFINDPROPFINDPROPFINDPROPFINDPROPFIND / HTTP/1.1\r\n\r\n",
+    "GET /coded HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+    "\r\n\r\n",
+    "GET /slow HTTP/1.1\r\nHost:", /* …and no more */
+};
+
+static char *log_of_refused(enum bide_http_log_format format)
+{
+    struct bide_http_log_opts opts = {.format = format};
+    struct bide_http_server_opts server = {.header_seconds = TICKS(4)};
+    log_begin_with(&opts, &server);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        CHECK_RANGE(http_status_of(http_ask(refused[i])), 400, 505);
+    char large[10 * KIB] = "GET /large HTTP/1.1\r\nHost: h\r\nX: ";
+    memset(large + strlen(large), 'x', 9 * KIB);
+    CHECK_INT(http_status_of(http_ask_bytes(large, sizeof large)), 431);
+    CHECK_INT(http_status_of(http_get("/after")), 200);
+    return log_end();
+}
+
+STREAM_TEST(what_was_refused_is_logged)
+{
+    static const char *const lines[] = {
+        "\"GET /head HTTP/1.1\" 400 28 \"r\" \"u\"\n",
+        "\"GET /%00 HTTP/1.1\" 400 17 \"-\" \"-\"\n",
+        "\"GET /2 HTTP/2.0\" 505 28 \"-\" \"-\"\n",
+        "\"GET  / HTTP/1.1\" 400 10 \"-\" \"-\"\n",
+        "\"\\x16\\x03\\x01\\\"\\x80\" 400 31 \"-\" \"-\"\n",
+        "\"GET /none HTTP/1.1\" 400 8 \"-\" \"-\"\n",
+        "\"PROPFINDPROPFINDPROPFINDPROPFINDPROPFIND / HTTP/1.1\" 501 25 \"-\" \"-\"\n",
+        "\"GET /coded HTTP/1.1\" 501 39 \"-\" \"-\"\n",
+        "\"-\" 400 14 \"-\" \"-\"\n",
+        "\"GET /slow HTTP/1.1\" 408 26 \"-\" \"-\"\n",
+        "\"GET /large HTTP/1.1\" 431 19 \"-\" \"-\"\n",
+        "\"GET /after HTTP/1.1\" 200 5 \"-\" \"-\"\n",
+    };
+    char *text = log_of_refused(BIDE_HTTP_LOG_COMBINED), *at = text;
+    cut_between(text, "- - [", ']');
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *end = strchr(at, '\n');
+        CHECK(end);
+        char after = end[1];
+        end[1] = '\0';
+        CHECK_STR(strstr(at, "[] ") + 3, lines[i]);
+        end[1] = after;
+        at = end + 1;
+    }
+    CHECK_STR(at, "");
+    free(text);
+}
+
+STREAM_TEST(what_was_refused_is_logged_in_json)
+{
+    char *text = log_of_refused(BIDE_HTTP_LOG_JSON);
+    cut_between(text, "\"time\":\"", '"');
+    cut_between(text, "\"peer\":\"", '"');
+    char *slow = strstr(text, "\"status\":408,");
+    CHECK(slow);
+    CHECK(atof(strstr(slow, "\"seconds\":") + 10) >= TICKS(4) / 2);
+    CHECK(strstr(text, "{\"time\":\"\",\"peer\":\"\",\"method\":\"GET\",\"target\":\"/head\","
+                       "\"status\":400,\"bytes\":28,"));
+    CHECK(strstr(text, "\"referer\":\"r\",\"agent\":\"u\"}\n"));
+    CHECK(strstr(text, "\"method\":\"GET\",\"target\":\"/2\",\"status\":505,"));
+    CHECK(strstr(text, "\"line\":\"\\u0016\\u0003\\u0001\\\"\\u0080\",\"status\":400,"));
+    CHECK(strstr(text, "{\"time\":\"\",\"peer\":\"\",\"status\":400,\"bytes\":14,"));
     free(text);
 }
 
