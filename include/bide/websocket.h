@@ -156,6 +156,17 @@ struct bide_websocket_message {
 BIDE_EXPORT int bide_websocket_receive(bide_websocket *ws,
                                        struct bide_websocket_message *ret_message);
 
+/*
+ * bide_websocket_receive() of JSON: a text for a parser, that ends with a NUL.
+ *
+ * A peer that sends bytes, or a text with a NUL in it, is told that it must not (1003, 1007).
+ *
+ * ret_json: borrowed until the next call that receives, closes or frees. Returns as
+ * bide_websocket_receive(), -EBADMSG also for such a message. Suspends: yes. Cancel: as
+ * bide_websocket_receive(). Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_websocket_receive_json(bide_websocket *ws, const char **ret_json);
+
 /* A part of a message that came. */
 struct bide_websocket_part {
     enum bide_websocket_type type;
@@ -213,6 +224,14 @@ BIDE_EXPORT int bide_websocket_send_text(bide_websocket *ws, const char *text);
  * Suspends: yes. Cancel: as bide_websocket_send(). Thread: loop thread only.
  */
 BIDE_EXPORT int bide_websocket_send_binary(bide_websocket *ws, const void *data, size_t size);
+
+/*
+ * bide_websocket_send_text() of JSON.
+ *
+ * json: a text that ends with a NUL, such as a serializer makes; sent as it is.
+ * Suspends: yes. Cancel: as bide_websocket_send(). Thread: loop thread only.
+ */
+BIDE_EXPORT int bide_websocket_send_json(bide_websocket *ws, const char *json);
 
 /*
  * Sends a part of a message, as a frame of its own. From the first part to the last one the calling

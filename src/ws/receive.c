@@ -429,6 +429,32 @@ int bide_websocket_receive(bide_websocket *ws, struct bide_websocket_message *re
     return receive_leave(ws, rc);
 }
 
+/* What is no text that a parser takes. */
+static int check_json(bide_websocket *ws, const struct bide_websocket_message *message)
+{
+    if (message->type != BIDE_WEBSOCKET_TEXT)
+        return refuse_with(ws, BIDE_WEBSOCKET_UNSUPPORTED, "only JSON, as text, is taken here");
+    if (memchr(message->data, '\0', message->size))
+        return refuse_with(ws, BIDE__WS_NOT_TEXT, "a NUL in what should be JSON");
+    return 1;
+}
+
+int bide_websocket_receive_json(bide_websocket *ws, const char **ret_json)
+{
+    struct bide_websocket_message message;
+    if (!ws || !ret_json)
+        return -EINVAL;
+    int rc = receive_enter(ws, BIDE__WS_TAKES_PARTS);
+    if (rc < 0)
+        return rc;
+    rc = ws->drops ? bide__ws_drop_messages(ws) : take_whole(ws, &message);
+    if (rc > 0)
+        rc = check_json(ws, &message);
+    if (rc > 0)
+        *ret_json = message.data;
+    return receive_leave(ws, rc);
+}
+
 int bide_websocket_receive_part(bide_websocket *ws, void *buffer, size_t size,
                                 struct bide_websocket_part *ret_part)
 {

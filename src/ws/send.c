@@ -225,6 +225,11 @@ int bide_websocket_send_text(bide_websocket *ws, const char *text)
     return text ? bide_websocket_send(ws, BIDE_WEBSOCKET_TEXT, text, strlen(text)) : -EINVAL;
 }
 
+int bide_websocket_send_json(bide_websocket *ws, const char *json)
+{
+    return bide_websocket_send_text(ws, json);
+}
+
 int bide_websocket_send_binary(bide_websocket *ws, const void *data, size_t size)
 {
     return bide_websocket_send(ws, BIDE_WEBSOCKET_BINARY, data, size);

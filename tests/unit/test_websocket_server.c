@@ -6,6 +6,8 @@
  */
 #include "websocket_server_rig.h"
 
+#include <bide/http_middleware.h>
+
 #include "websocket_cases.h"
 
 /* Handshakes */
@@ -100,6 +102,87 @@ STREAM_TEST(origins_that_may)
             bide_close(stream);
         }
         http_end();
+    }
+}
+
+/* Limits of the handler's time */
+
+static int sleeps_then_accepts(bide_http_request *request, void *data)
+{
+    int rc = bide_sleep(TICKS(1000));
+    return rc < 0 ? rc : ws_handler(request, data);
+}
+
+STREAM_TEST(a_handlers_time_ends_with_the_handshake)
+{
+    for (int middleware = 0; middleware < 2; middleware++) {
+        struct bide_http_server_opts opts = {.handler_seconds = middleware ? 0 : TICKS(4)};
+        struct client client;
+        char head[1024];
+        ws_opts = (struct bide_websocket_opts){0};
+        ws_body = echo_messages;
+        http_app();
+        http_route(NULL, "/ws", ws_handler);
+        http_route(NULL, "/late", sleeps_then_accepts);
+        if (middleware)
+            CHECK_INT(bide_http_use_time_limit(rig_app, TICKS(4)), 0);
+        http_begin(&opts);
+        client_open(&client);
+        CHECK_INT(bide_sleep(TICKS(8)), 0);
+        client_say(&client, "81:still");
+        CHECK_STR(client_hear(&client, "T"), "T(still)");
+        client_say(&client, "88:=03e8");
+        CHECK_STR(client_hear(&client, "C"), "C1000()");
+        client_close(&client);
+        bide_stream *stream = http_connect();
+        http_say(stream, "GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+        read_head(stream, head, sizeof head);
+        CHECK_CONTAINS(head, " 503 ");
+        bide_abort(stream);
+        bide_close(stream);
+        CHECK_STR(take_report(), "a request's handler failed|-110|GET /late: |||");
+        http_end();
+    }
+}
+
+/* JSON */
+
+static int echo_json(bide_websocket *ws)
+{
+    const char *json;
+    int rc;
+    CHECK_INT(bide_websocket_receive_json(ws, NULL), -EINVAL);
+    CHECK_INT(bide_websocket_receive_json(NULL, &json), -EINVAL);
+    CHECK_INT(bide_websocket_send_json(ws, NULL), -EINVAL);
+    while ((rc = bide_websocket_receive_json(ws, &json)) > 0) {
+        rc = bide_websocket_send_json(ws, json);
+        if (rc < 0)
+            break;
+    }
+    return rc;
+}
+
+STREAM_TEST(json_is_text)
+{
+    static const struct {
+        const char *frames, *heard;
+        int result;
+    } cases[] = {
+        {"81:{\"a\":1} 81:[] 88:=03e8", "T({\"a\":1})T([])C1000()", 0},
+        {"01:{\"b\": 00:2 80:} 88:=03e8", "T({\"b\":2})C1000()", 0},
+        {"81:1 82:{}", "T(1)C1003(only JSON, as text, is taken here)", -EBADMSG},
+        {"81:=7b007d", "C1007(a NUL in what should be JSON)", -EBADMSG},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct client client;
+        ws_begin(echo_json, NULL);
+        client_open(&client);
+        client_say(&client, cases[i].frames);
+        CHECK_STR(client_hear(&client, "C"), cases[i].heard);
+        client_say(&client, "88:");
+        client_close(&client);
+        http_end();
+        CHECK_INT(ws_result, cases[i].result);
     }
 }
 
