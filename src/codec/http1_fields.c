@@ -53,7 +53,7 @@ struct bide__http1_span bide__http1_find(const struct bide__http1_head *head, co
 /* What nearly every host is: letters, digits, dots and hyphens, and at most a port that fits. */
 static bool is_plain_authority(const char *text, size_t size)
 {
-    enum { PORT_DIGITS = 4 };
+    enum { PORT_DIGITS = 5, PORT_MAX = 65535 };
     size_t n = 0;
     while (n < size && (((unsigned char)((text[n] | 0x20) - 'a') < 26) ||
                         ((unsigned char)(text[n] - '0') < 10) || text[n] == '.' || text[n] == '-'))
@@ -62,10 +62,13 @@ static bool is_plain_authority(const char *text, size_t size)
         return n > 0;
     if (n == 0 || text[n] != ':' || size - n - 1 > PORT_DIGITS || n + 1 == size)
         return false;
-    for (n++; n < size; n++)
+    unsigned port = 0;
+    for (n++; n < size; n++) {
         if ((unsigned char)(text[n] - '0') >= 10)
             return false;
-    return true;
+        port = port * 10 + (unsigned)(text[n] - '0');
+    }
+    return port <= PORT_MAX;
 }
 
 /* A host with or without a port, as RFC 3986 has it, and nothing beside. */
