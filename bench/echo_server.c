@@ -1,27 +1,17 @@
-/*
- * bide's echo server for bench/echo.py: the same report as the raw loops. A task per connection,
- * which reads and writes.
- *
- *     echo_server [-k cpu] [-s message-bytes]      BIDE_ENGINE chooses the engine
- */
+/* bide's echo server for bench/run.py: a task per connection, which reads and writes bytes, or
+ * lines. BIDE_ENGINE chooses the engine. */
 #include <bide.h>
 
 #include <signal.h>
-#include <stdlib.h>
 
-#include "echo_report.h"
+#include "echo_options.h"
 
-/* A full buffer says nothing, and costs a read more (docs/decisions/full-reads.md): as in the raw
- * loops there is room behind a message. */
-enum { ROOM_BYTES = 4096 };
+static struct echo_options options;
 
-static size_t message_bytes;
-
-static int echo_with(bide_stream *stream, char *buffer, size_t size)
+static int echo_with(bide_stream *stream, char *buffer)
 {
     int n;
-    while ((n = bide_read(stream, buffer, size)) > 0) {
-        n_bytes += n;
+    while ((n = bide_read(stream, buffer, options.buffer_bytes)) > 0) {
         int rc = bide_write(stream, buffer, (size_t)n);
         if (rc < 0)
             return rc;
@@ -31,12 +21,26 @@ static int echo_with(bide_stream *stream, char *buffer, size_t size)
 
 static int echo(bide_stream *stream, void *data)
 {
-    size_t size = message_bytes + ROOM_BYTES;
-    char *buffer = malloc(size);
+    char *buffer = malloc(options.buffer_bytes);
     (void)data;
-    int rc = buffer ? echo_with(stream, buffer, size) : -1;
+    int rc = buffer ? echo_with(stream, buffer) : -1;
     free(buffer);
     return rc;
+}
+
+/* The byte behind a line is the NUL in the place of its newline, which goes out again. */
+static int echo_lines(bide_stream *stream, void *data)
+{
+    char *line;
+    int n;
+    (void)data;
+    while ((n = bide_read_line(stream, &line)) > 0) {
+        line[n - 1] = '\n';
+        int rc = bide_write(stream, line, (size_t)n);
+        if (rc < 0)
+            return rc;
+    }
+    return n;
 }
 
 static int stop(void *server)
@@ -48,7 +52,8 @@ static int stop(void *server)
 bide_async(serve)
 {
     bide_server *server;
-    int rc = bide_serve("127.0.0.1", 0, echo, NULL, NULL, &server);
+    const struct bide_server_opts opts = {.backlog = 4096};
+    int rc = bide_serve("127.0.0.1", 0, options.by_line ? echo_lines : echo, NULL, &opts, &server);
     if (rc < 0)
         return rc;
     bide_loop_add_signal_handler(bide_loop_current(), SIGTERM, stop, server, NULL);
@@ -60,11 +65,6 @@ bide_async(serve)
 
 int main(int argc, char **argv)
 {
-    double size = echo_options(argc, argv);
-    if (size == 0)
-        return 2;
-    message_bytes = (size_t)size;
-    int status = bide_run(serve);
-    report(size);
-    return status;
+    options = echo_options(argc, argv);
+    return bide_run(serve);
 }

@@ -1,4 +1,4 @@
-/* The server that bench/http.py measures: a short text and a small JSON. Prints its port. */
+/* The server that bench/run.py measures: a short text and a small JSON. Prints its port. */
 #include <bide.h>
 #include <bide/http_server.h>
 

@@ -1,4 +1,4 @@
-// What bench/http.py compares with: net/http on one processor.
+// What bench/run.py compares with: net/http on one processor.
 package main
 
 import (

@@ -1,27 +1,21 @@
 /*
- * bide's echo server of transports and protocols for bench/echo.py: the same report as the raw
- * loops and echo_server.c, and no task.
- *
- *     protocol_echo [-b] [-k cpu] [-s message-bytes]      BIDE_ENGINE chooses the engine
- *
- * -b: the protocols receive into buffers of their own.
+ * bide's echo server of transports and protocols for bench/run.py: the same as echo_server.c, and
+ * no task. BIDE_ENGINE chooses the engine. BUFFERED in the environment: the protocols receive into
+ * buffers of their own.
  */
 #include <bide.h>
 
 #include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "echo_report.h"
-
-enum { BUFFER_BYTES = 80 * 1024 };
+#include "echo_options.h"
 
 struct echo {
     bide_transport *transport;
+    size_t n_held; /* of a line that has begun */
     char buffer[];
 };
 
-static bool is_buffered;
+static struct echo_options options;
 
 static void made(void *data, bide_transport *transport)
 {
@@ -32,15 +26,43 @@ static void made(void *data, bide_transport *transport)
 static void received(void *data, const void *bytes, size_t size)
 {
     struct echo *echo = data;
-    n_bytes += (double)size;
     bide_transport_write(echo->transport, bytes, size);
+}
+
+static void hold(struct echo *echo, const char *bytes, size_t size)
+{
+    if (size > options.buffer_bytes - echo->n_held) {
+        bide_transport_abort(echo->transport);
+        return;
+    }
+    memcpy(echo->buffer + echo->n_held, bytes, size);
+    echo->n_held += size;
+}
+
+/* Each line is a write of its own, as an answer to it would be. */
+static void received_lines(void *data, const void *bytes, size_t size)
+{
+    struct echo *echo = data;
+    const char *at = bytes, *last = at + size, *end;
+    while ((end = memchr(at, '\n', (size_t)(last - at)))) {
+        size_t n = (size_t)(end + 1 - at);
+        if (echo->n_held > 0) {
+            hold(echo, at, n);
+            bide_transport_write(echo->transport, echo->buffer, echo->n_held);
+            echo->n_held = 0;
+        } else {
+            bide_transport_write(echo->transport, at, n);
+        }
+        at += n;
+    }
+    hold(echo, at, (size_t)(last - at));
 }
 
 static void *get_buffer(void *data, size_t hint, size_t *ret_size)
 {
     struct echo *echo = data;
     (void)hint;
-    *ret_size = BUFFER_BYTES;
+    *ret_size = options.buffer_bytes;
     return echo->buffer;
 }
 
@@ -62,25 +84,32 @@ static void resume_writing(void *data)
     bide_transport_resume_reading(echo->transport);
 }
 
-static const struct bide_protocol protocols[2] = {
-    {.connection_made = made,
-     .data_received = received,
-     .pause_writing = pause_writing,
-     .resume_writing = resume_writing},
-    {.connection_made = made,
-     .get_buffer = get_buffer,
-     .buffer_updated = buffer_updated,
-     .pause_writing = pause_writing,
-     .resume_writing = resume_writing},
-};
+static const struct bide_protocol plain = {.connection_made = made,
+                                           .data_received = received,
+                                           .pause_writing = pause_writing,
+                                           .resume_writing = resume_writing};
+static const struct bide_protocol lines = {.connection_made = made,
+                                           .data_received = received_lines,
+                                           .pause_writing = pause_writing,
+                                           .resume_writing = resume_writing};
+static const struct bide_protocol buffered = {.connection_made = made,
+                                              .get_buffer = get_buffer,
+                                              .buffer_updated = buffer_updated,
+                                              .pause_writing = pause_writing,
+                                              .resume_writing = resume_writing};
 
 static int make_echo(void *data, struct bide_party *ret_party)
 {
-    (void)data;
-    ret_party->data = malloc(sizeof(struct echo) + (is_buffered ? BUFFER_BYTES : 0));
-    ret_party->protocol = &protocols[is_buffered];
+    const struct bide_protocol *protocol = data;
+    size_t room = protocol == &plain ? 0 : options.buffer_bytes;
+    struct echo *echo = malloc(sizeof *echo + room);
+    if (!echo)
+        return -1;
+    echo->n_held = 0;
+    ret_party->data = echo;
+    ret_party->protocol = protocol;
     ret_party->drop = free;
-    return ret_party->data ? 0 : -1;
+    return 0;
 }
 
 static int stop(void *loop)
@@ -92,7 +121,12 @@ static int stop(void *loop)
 static int serve(bide_loop *loop)
 {
     bide_server *server;
-    int rc = bide_loop_listen(loop, "127.0.0.1", 0, NULL, make_echo, NULL, NULL, &server);
+    const struct bide_server_opts opts = {.backlog = 4096};
+    const struct bide_protocol *protocol = options.by_line      ? &lines
+                                           : getenv("BUFFERED") ? &buffered
+                                                                : &plain;
+    int rc = bide_loop_listen(loop, "127.0.0.1", 0, &opts, make_echo, (void *)protocol, NULL,
+                              &server);
     if (rc < 0)
         return rc;
     bide_loop_add_signal_handler(loop, SIGTERM, stop, loop, NULL);
@@ -105,16 +139,10 @@ static int serve(bide_loop *loop)
 int main(int argc, char **argv)
 {
     bide_loop *loop;
-    is_buffered = argc > 1 && argv[1][0] == '-' && argv[1][1] == 'b';
-    if (is_buffered) {
-        argc--;
-        argv++;
-    }
-    double message_bytes = echo_options(argc, argv);
-    if (message_bytes == 0 || bide_loop_new(NULL, &loop) < 0)
+    options = echo_options(argc, argv);
+    if (bide_loop_new(NULL, &loop) < 0)
         return 2;
     int rc = serve(loop);
     bide_loop_close(loop);
-    report(message_bytes);
     return rc < 0;
 }

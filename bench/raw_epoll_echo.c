@@ -9,17 +9,19 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 
-enum { EVENTS_MAX = 256, BUFFER_BYTES = 65536 };
+enum { EVENTS_MAX = 256 };
 
 struct connection {
     int fd;
     char *rest; /* what the peer's window had no room for; NULL: nothing */
     size_t rest_size;
+    char *line; /* that has begun; NULL: none */
+    size_t line_size;
 };
 
 static struct raw_echo echo;
 static int epoll_fd;
-static char buffer[BUFFER_BYTES];
+static char *buffer;
 
 static void watch(struct connection *connection, int operation, uint32_t events)
 {
@@ -31,6 +33,7 @@ static void connection_close(struct connection *connection)
 {
     close(connection->fd);
     free(connection->rest);
+    free(connection->line);
     free(connection);
 }
 
@@ -55,7 +58,6 @@ static bool answer(struct connection *connection, const char *data, size_t size)
     if (n < 0 && errno != EAGAIN)
         return false;
     size_t n_sent = n < 0 ? 0 : (size_t)n;
-    echo.n_bytes += n_sent;
     if (n_sent == size)
         return true;
     connection->rest_size = size - n_sent;
@@ -66,9 +68,31 @@ static bool answer(struct connection *connection, const char *data, size_t size)
     return true;
 }
 
+/* All whole lines go out at once, found one by one; what has begun is kept and comes first. */
+static bool readable_lines(struct connection *connection)
+{
+    size_t held = connection->line_size;
+    if (held > 0)
+        memcpy(buffer, connection->line, held);
+    ssize_t n = recv(connection->fd, buffer + held, echo.options.buffer_bytes - held, 0);
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    size_t size = held + (size_t)n, whole = 0;
+    for (char *end; (end = memchr(buffer + whole, '\n', size - whole));)
+        whole = (size_t)(end + 1 - buffer);
+    connection->line_size = size - whole;
+    if (connection->line_size > 0 && !connection->line)
+        connection->line = malloc(echo.options.buffer_bytes);
+    if (connection->line_size > 0)
+        memcpy(connection->line, buffer + whole, connection->line_size);
+    return whole == 0 || answer(connection, buffer, whole);
+}
+
 static bool readable(struct connection *connection)
 {
-    ssize_t n = recv(connection->fd, buffer, sizeof(buffer), 0);
+    if (echo.options.by_line)
+        return readable_lines(connection);
+    ssize_t n = recv(connection->fd, buffer, echo.options.buffer_bytes, 0);
     if (n < 0)
         return errno == EAGAIN;
     return n > 0 && answer(connection, buffer, (size_t)n);
@@ -88,6 +112,8 @@ static bool writable(struct connection *connection)
 int main(int argc, char **argv)
 {
     raw_echo_open(&echo, argc, argv);
+    buffer = malloc(echo.options.buffer_bytes);
+    raw_echo_require(buffer != NULL, "malloc");
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     raw_echo_require(epoll_fd >= 0, "epoll_create1");
     struct connection listener = {.fd = echo.listener};
@@ -109,6 +135,5 @@ int main(int argc, char **argv)
                 connection_close(connection);
         }
     }
-    raw_echo_report(&echo);
     return 0;
 }

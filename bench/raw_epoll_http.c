@@ -1,6 +1,6 @@
 /*
  * The least that a server can do: epoll by hand, and the same answer to whatever ends with an empty
- * line. What bench/http.py compares with. Prints its port and serves until it is killed.
+ * line. What bench/run.py compares with. Prints its port and serves until it is killed.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

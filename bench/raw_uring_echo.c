@@ -45,8 +45,9 @@ static struct io_uring_sqe *get_sqe(void *object, enum kind kind)
 
 static void give_back(uint16_t id)
 {
-    io_uring_buf_ring_add(buffers, memory + (size_t)id * echo.size_buffer,
-                          (unsigned)echo.size_buffer, id, io_uring_buf_ring_mask(BUFFERS), 0);
+    io_uring_buf_ring_add(buffers, memory + (size_t)id * echo.options.buffer_bytes,
+                          (unsigned)echo.options.buffer_bytes, id, io_uring_buf_ring_mask(BUFFERS),
+                          0);
     io_uring_buf_ring_advance(buffers, 1);
 }
 
@@ -78,7 +79,8 @@ static void start_send(struct connection *connection)
 {
     uint16_t id = connection->first;
     struct io_uring_sqe *sqe = get_sqe(connection, KIND_SEND);
-    io_uring_prep_send(sqe, connection->fd, memory + (size_t)id * echo.size_buffer + offset_of[id],
+    io_uring_prep_send(sqe, connection->fd,
+                       memory + (size_t)id * echo.options.buffer_bytes + offset_of[id],
                        length_of[id] - offset_of[id], MSG_NOSIGNAL | MSG_WAITALL);
     connection->sending = true;
 }
@@ -88,11 +90,11 @@ static void answer(struct connection *connection)
 {
     while (is_alone && !connection->sending && connection->first != NONE) {
         uint16_t id = connection->first;
-        ssize_t n = send(connection->fd, memory + (size_t)id * echo.size_buffer + offset_of[id],
+        ssize_t n = send(connection->fd,
+                         memory + (size_t)id * echo.options.buffer_bytes + offset_of[id],
                          length_of[id] - offset_of[id], MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
             break;
-        echo.n_bytes += (size_t)n;
         offset_of[id] += (uint32_t)n;
         if (offset_of[id] < length_of[id])
             break;
@@ -156,7 +158,6 @@ static void sent(struct connection *connection, const struct io_uring_cqe *cqe)
         shutdown(connection->fd, SHUT_RDWR);
     } else {
         uint16_t id = connection->first;
-        echo.n_bytes += (size_t)cqe->res;
         offset_of[id] += (uint32_t)cqe->res;
         if (offset_of[id] == length_of[id])
             pop_buffer(connection);
@@ -181,7 +182,7 @@ static void open_ring(void)
         .ring_addr = (uintptr_t)ring_memory, .ring_entries = BUFFERS, .bgid = GROUP};
     raw_echo_require(io_uring_register_buf_ring(&ring, &reg, 0) == 0, "io_uring_register_buf_ring");
     io_uring_buf_ring_init(buffers);
-    memory = malloc(BUFFERS * echo.size_buffer);
+    memory = malloc(BUFFERS * echo.options.buffer_bytes);
     raw_echo_require(memory != NULL, "malloc");
     for (uint16_t id = 0; id < BUFFERS; id++)
         give_back(id);
@@ -190,6 +191,7 @@ static void open_ring(void)
 int main(int argc, char **argv)
 {
     raw_echo_open(&echo, argc, argv);
+    raw_echo_require(!echo.options.by_line, "bytes only");
     open_ring();
     start_accept();
     struct io_uring_sqe *sqe = get_sqe(NULL, KIND_SIGNAL);
@@ -202,7 +204,7 @@ int main(int argc, char **argv)
         struct io_uring_cqe *cqe;
         unsigned head;
         unsigned n_seen = 0;
-        is_alone = echo.by_call || io_uring_cq_ready(&ring) == 1;
+        is_alone = io_uring_cq_ready(&ring) == 1;
         io_uring_for_each_cqe(&ring, head, cqe)
         {
             struct connection *connection = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)3);
@@ -219,6 +221,5 @@ int main(int argc, char **argv)
         }
         io_uring_cq_advance(&ring, n_seen);
     }
-    raw_echo_report(&echo);
     return 0;
 }
