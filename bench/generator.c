@@ -1,10 +1,13 @@
-/* What generators cost: a value, a generator from beginning to end; to compare, a call and a
- * switch. */
+/*
+ * What generators cost: a value, a generator from beginning to end; to compare, a call.
+ *
+ *     generator [--json] [PREFIX...]
+ */
 #include "bench.h"
 
 #include <bide.h>
 
-enum { ROUNDS = 15, VALUES = 400000, OPENS = 100000 };
+enum { ROUNDS = 9, VALUES = 400000, OPENS = 100000 };
 
 bide_generator(int, count)
 {
@@ -34,7 +37,9 @@ static const struct bide_iterator_kind own_kind = {.name = "own", .next = on_sel
 
 static void bench_call(void)
 {
-    struct bench bench = {.name = "a plain call"};
+    struct bench bench = {.name = "generator/call"};
+    if (!bench_wanted(bench.name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         int value;
         bench_begin(&bench);
@@ -48,6 +53,10 @@ static void bench_call(void)
 static void bench_values(const char *name, bide_iterator *it)
 {
     struct bench bench = {.name = name};
+    if (!bench_wanted(name)) {
+        bide_iterator_close(it);
+        return;
+    }
     for (int round = 0; round < ROUNDS; round++) {
         int value;
         bench_begin(&bench);
@@ -80,6 +89,8 @@ static bide_iterator *mapped_and_filtered(bide_iterator *source)
 static void bench_opens(const char *name)
 {
     struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         int value;
         bench_begin(&bench);
@@ -93,44 +104,24 @@ static void bench_opens(const char *name)
     bench_print(&bench);
 }
 
-bide_async(turns, (long, n))
-{
-    for (long i = 0; i < n; i++)
-        bide_sleep(0);
-    return 0;
-}
-
-static void bench_switches(void)
-{
-    struct bench bench = {.name = "switch through the ready queue, 2 tasks"};
-    for (int round = 0; round < ROUNDS; round++) {
-        bide_task *tasks[] = {bide_spawn(turns, VALUES / 2), bide_spawn(turns, VALUES / 2)};
-        bide_sleep(0);
-        bench_begin(&bench);
-        bide_gather(tasks, 2, NULL);
-        bench_end(&bench, VALUES);
-    }
-    bench_print(&bench);
-}
-
 bide_async(amain)
 {
-    bench_switches();
-    bench_values("a generator's value, in a task", bide_iterate(count));
-    bench_opens("open, one value, close, in a task");
+    bench_values("generator/value-in-task", bide_iterate(count));
+    bench_opens("generator/open-in-task");
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int number = 0;
+    (void)argc;
+    bench_options(argv);
     bench_call();
-    bench_values("a value of one's own kind of iterator",
-                 bide_iterator_new(&own_kind, &number, sizeof number));
-    bench_values("the same through map and filter",
+    bench_values("generator/own", bide_iterator_new(&own_kind, &number, sizeof number));
+    bench_values("generator/own-mapped",
                  mapped_and_filtered(bide_iterator_new(&own_kind, &number, sizeof number)));
-    bench_values("a generator's value, without a loop", bide_iterate(count));
-    bench_values("the same through map and filter", mapped_and_filtered(bide_iterate(count)));
-    bench_opens("open, one value, close, without a loop");
+    bench_values("generator/value", bide_iterate(count));
+    bench_values("generator/mapped", mapped_and_filtered(bide_iterate(count)));
+    bench_opens("generator/open");
     return bide_run(amain);
 }

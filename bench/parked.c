@@ -1,16 +1,15 @@
 /*
- * What a parked task costs in memory: many sleeping tasks at once, each on a guarded stack of its
- * own.
+ * What a parked task costs: many sleeping tasks at once, each on a guarded stack of its own. Memory
+ * is what is resident, with the page tables for it; time is the thread's processor time from the
+ * first spawn to the last join.
  *
- *     parked [N]      N tasks, 1,000,000 unless told
+ *     parked [--json] [N]      N tasks, 1,000,000 unless told
  */
 #include "bench.h"
 
 #include <bide.h>
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 /* A figure of /proc/self/status in KiB. */
 static long status_kib(const char *name)
@@ -49,21 +48,25 @@ bide_async(amain, (size_t, n))
     }
     bide_sleep(0);
     bide_sleep(0);
-    double spawned = (double)(bench_cpu_ns() - begun_ns) / (double)n;
-    double bytes = 1024.0 * (double)(status_kib("VmRSS:") - rss) / (double)n;
-    double table_bytes = 1024.0 * (double)(status_kib("VmPTE:") - tables) / (double)n;
-    printf("%zu tasks parked: %.0f bytes each, and %.0f of page tables; made in %.0f ns each\n", n,
-           bytes, table_bytes, spawned);
-    begun_ns = bench_cpu_ns();
+    double made_s = (double)(bench_cpu_ns() - begun_ns) / 1e9;
+    rss = status_kib("VmRSS:") - rss;
+    tables = status_kib("VmPTE:") - tables;
     bide_cancel_join(tasks, n);
-    printf("cancelled and joined in %.0f ns each\n",
-           (double)(bench_cpu_ns() - begun_ns) / (double)n);
+    double all_s = (double)(bench_cpu_ns() - begun_ns) / 1e9;
+    bench_value("sleepers/bytes", 1024.0 * (double)(rss + tables) / (double)n, "B");
+    bench_value("sleepers/cpu", all_s, "s");
+    if (!bench_chosen()->json)
+        printf("%zu tasks: %.0f bytes of page tables each; made in %.0f ns each\n", n,
+               1024.0 * (double)tables / (double)n, 1e9 * made_s / (double)n);
     free(tasks);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    size_t n = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 1000000;
+    (void)argc;
+    bench_options(argv);
+    char **rest = bench_chosen()->prefixes;
+    size_t n = *rest ? (size_t)strtoul(*rest, NULL, 10) : 1000000;
     return bide_run(amain, n);
 }

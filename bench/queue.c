@@ -1,9 +1,8 @@
 /*
  * What queues cost: an item to and fro between two tasks, an item from one to the other, and many
- * items through many workers. The same as bench/channels.go does with channels; queue.py runs both
- * side by side.
+ * items through many workers.
  *
- * Arguments: a number of rounds, and the numbers alone are printed, for queue.py.
+ *     queue [--json] [PREFIX...]
  */
 #include "bench.h"
 
@@ -11,20 +10,9 @@
 
 #include <errno.h>
 
-enum { ROUNDS = 9, TRIPS = 500000, ITEMS = 1000000, WORKERS = 100 };
+enum { ROUNDS = 5, TRIPS = 200000, ITEMS = 400000, WORKERS = 100 };
 
 BIDE_QUEUE_DEFINE(longs, long);
-
-static int n_rounds = ROUNDS;
-static bool plain;
-
-static void show(struct bench *bench)
-{
-    if (plain)
-        printf("%s\t%.2f\n", bench->name, bench_median(bench));
-    else
-        bench_print(bench);
-}
 
 static longs *queue_of(size_t capacity)
 {
@@ -48,9 +36,11 @@ bide_async(answers, (longs *, questions), (longs *, answers_to), (long, n))
 static void bench_ping_pong(const char *name, size_t capacity)
 {
     struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     longs *to = queue_of(capacity);
     longs *fro = queue_of(capacity);
-    for (int round = 0; round < n_rounds; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         bide_task *task = bide_spawn(answers, to, fro, TRIPS);
         bide_sleep(0);
         bench_begin(&bench);
@@ -64,7 +54,7 @@ static void bench_ping_pong(const char *name, size_t capacity)
     }
     longs_free(to);
     longs_free(fro);
-    show(&bench);
+    bench_print(&bench);
 }
 
 bide_async(takes, (longs *, queue), (long, n))
@@ -80,8 +70,10 @@ bide_async(takes, (longs *, queue), (long, n))
 static void bench_one_way(const char *name, size_t capacity)
 {
     struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     longs *queue = queue_of(capacity);
-    for (int round = 0; round < n_rounds; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         bide_task *task = bide_spawn(takes, queue, ITEMS);
         bide_sleep(0);
         bench_begin(&bench);
@@ -92,7 +84,7 @@ static void bench_one_way(const char *name, size_t capacity)
         bench_end(&bench, ITEMS);
     }
     longs_free(queue);
-    show(&bench);
+    bench_print(&bench);
 }
 
 bide_async(works, (longs *, jobs), (longs *, results))
@@ -116,7 +108,9 @@ bide_async(gives_jobs, (longs *, jobs), (long, n))
 static void bench_workers(const char *name, size_t capacity)
 {
     struct bench bench = {.name = name};
-    for (int round = 0; round < n_rounds; round++) {
+    if (!bench_wanted(name))
+        return;
+    for (int round = 0; round < ROUNDS; round++) {
         longs *jobs = queue_of(capacity);
         longs *results = queue_of(capacity);
         bide_task *tasks[WORKERS + 1];
@@ -138,17 +132,19 @@ static void bench_workers(const char *name, size_t capacity)
         longs_free(jobs);
         longs_free(results);
     }
-    show(&bench);
+    bench_print(&bench);
 }
 
 /* A select between two queues, of which one never has anything. */
 static void bench_select(const char *name)
 {
     struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     longs *to = queue_of(1);
     longs *fro = queue_of(1);
     longs *never = queue_of(1);
-    for (int round = 0; round < n_rounds; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         bide_task *task = bide_spawn(answers, to, fro, TRIPS);
         bide_sleep(0);
         bench_begin(&bench);
@@ -167,28 +163,24 @@ static void bench_select(const char *name)
     longs_free(to);
     longs_free(fro);
     longs_free(never);
-    show(&bench);
+    bench_print(&bench);
 }
 
 bide_async(amain)
 {
-    bench_ping_pong("round trip, capacity 1", 1);
-    bench_ping_pong("round trip, rendezvous", 0);
-    bench_one_way("one way, capacity 1", 1);
-    bench_one_way("one way, capacity 100", 100);
-    bench_workers("through 100 workers, capacity 1", 1);
-    bench_workers("through 100 workers, capacity 100", 100);
-    bench_select("round trip, one side selects from 2");
+    bench_ping_pong("queue/round-trip", 1);
+    bench_ping_pong("queue/rendezvous", 0);
+    bench_one_way("queue/one-way/1", 1);
+    bench_one_way("queue/one-way/100", 100);
+    bench_workers("queue/workers/1", 1);
+    bench_workers("queue/workers/100", 100);
+    bench_select("queue/select");
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1) {
-        n_rounds = atoi(argv[1]);
-        plain = true;
-    }
-    if (n_rounds < 1 || n_rounds > BENCH_ROUNDS_MAX)
-        return 2;
+    (void)argc;
+    bench_options(argv);
     return bide_run(amain);
 }

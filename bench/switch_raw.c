@@ -3,13 +3,12 @@
  * swapcontext(); prints medians of CPU time per switch and the latter's time relative to ours.
  *
  *     switch_raw              the table
- *     switch_raw fiber N      only N switches in a ring of two, for callgrind
+ *     switch_raw --json       of ours alone, for bench/run.py
  */
 #include "bench.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
 
-#include <string.h>
 #include <ucontext.h>
 
 enum { ROUNDS = 9, RING_MAX = 10000, SWITCHES = 400000, SWITCHES_SLOW = 40000 };
@@ -122,6 +121,13 @@ static void compare(struct member **fibers, struct member **contexts, int n, con
         run_contexts(contexts[0], &context_bench, SWITCHES_SLOW);
     }
     double ours = bench_median(&fiber_bench);
+    if (bench_chosen()->json) {
+        char name[32];
+        snprintf(name, sizeof name, "switch/%d", n);
+        if (strcmp(order, "by address") == 0)
+            bench_value(name, ours, "ns");
+        return;
+    }
     double theirs = bench_median(&context_bench);
     printf("ring of %5d %-18s fiber %6.1f ns   swapcontext %6.1f ns   %5.1f times as long\n", n,
            order, ours, theirs, theirs / ours);
@@ -158,19 +164,15 @@ static void bench_ring(struct bide__stack_pool *pool, int n)
 
 int main(int argc, char **argv)
 {
+    (void)argc;
     struct bide__stack_pool *pool;
+    bench_options(argv);
     if (bide__stack_pool_new(0, &pool) < 0)
         abort();
     bide__fiber_init_thread(&thread);
-    if (argc == 3 && strcmp(argv[1], "fiber") == 0) {
-        struct bench bench = {0};
-        struct member *two[] = {new_member(pool, 0), new_member(pool, 1)};
-        link_ring(two, 2);
-        run_fibers(two[0], &bench, atol(argv[2]));
-        return 0;
-    }
     bench_ring(pool, 2);
     bench_ring(pool, 100);
+    bench_ring(pool, 1000);
     bench_ring(pool, RING_MAX);
     bide__stack_pool_free(pool);
     return 0;

@@ -1,12 +1,14 @@
 /*
  * What tasks pay for locks and their like: taken when nobody else wants them, handed from task to
- * task, and an event that wakes many.
+ * task, and an event that wakes many; of 100 tasks where they take turns.
+ *
+ *     sync [--json] [PREFIX...]
  */
 #include "bench.h"
 
 #include <bide.h>
 
-enum { ROUNDS = 15, FREE = 1000000, HANDED = 400000, MANY = 100 };
+enum { ROUNDS = 9, FREE = 1000000, HANDED = 400000, MANY = 100 };
 
 static bide_lock lock;
 static bide_semaphore semaphore = BIDE_SEMAPHORE(1);
@@ -112,6 +114,8 @@ bide_async(takes_rated, (long, n))
 #define BENCH(title, coroutine, n_tasks, n) \
     do { \
         struct bench bench = {.name = title}; \
+        if (!bench_wanted(title)) \
+            break; \
         for (int round = 0; round < ROUNDS; round++) { \
             bide_task *tasks[MANY]; \
             for (int i = 0; i < (n_tasks); i++) \
@@ -125,7 +129,9 @@ bide_async(takes_rated, (long, n))
 
 static void bench_event(void)
 {
-    struct bench bench = {.name = "event, 100 tasks woken, per task"};
+    struct bench bench = {.name = "event/100"};
+    if (!bench_wanted(bench.name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         bide_task *tasks[MANY];
         for (int i = 0; i < MANY; i++)
@@ -141,19 +147,21 @@ static void bench_event(void)
 
 bide_async(amain)
 {
-    BENCH("lock acquired + released, free", locks, 1, FREE);
-    BENCH("the same as a block (bide_with_lock)", locks_in_blocks, 1, FREE);
-    BENCH("lock handed over, 100 tasks", locks_and_yields, MANY, HANDED);
-    BENCH("permit acquired + released, free", takes_permits, 1, FREE);
-    BENCH("permit handed over, 100 tasks", takes_permits_and_yields, MANY, HANDED);
-    BENCH("condition notified + waited, 2 tasks", notifies, 2, HANDED);
+    BENCH("lock/free", locks, 1, FREE);
+    BENCH("lock/block", locks_in_blocks, 1, FREE);
+    BENCH("lock/handed", locks_and_yields, MANY, HANDED);
+    BENCH("semaphore/free", takes_permits, 1, FREE);
+    BENCH("semaphore/handed", takes_permits_and_yields, MANY, HANDED);
+    BENCH("condition/2", notifies, 2, HANDED);
     bench_event();
-    BENCH("barrier of 100, per task", meets, MANY, HANDED);
-    BENCH("limiter acquired, permits there", takes_rated, 1, FREE);
+    BENCH("barrier/100", meets, MANY, HANDED);
+    BENCH("limiter/free", takes_rated, 1, FREE);
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    bench_options(argv);
     return bide_run(amain);
 }

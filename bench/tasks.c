@@ -1,9 +1,13 @@
-/* What tasks cost: a switch through the ready queue, spawn and await, a timer set and cancelled. */
+/*
+ * What tasks cost: a switch through the ready queue, spawn and await, a time limit.
+ *
+ *     tasks [--json] [PREFIX...]
+ */
 #include "bench.h"
 
 #include <bide.h>
 
-enum { ROUNDS = 15, SWITCHES = 400000, SPAWNS = 100000, TIMERS = 200000, MANY = 1000 };
+enum { ROUNDS = 9, SWITCHES = 400000, SPAWNS = 100000, LIMITS = 200000, MANY = 1000 };
 
 bide_async(turns, (long, n))
 {
@@ -21,6 +25,8 @@ static void bench_switches(const char *name, int n_tasks)
 {
     static bide_task *tasks[10000];
     struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < n_tasks; i++)
             tasks[i] = bide_spawn(turns, SWITCHES / n_tasks);
@@ -32,28 +38,18 @@ static void bench_switches(const char *name, int n_tasks)
     bench_print(&bench);
 }
 
-static void bench_spawn_one(void)
+static void bench_spawns(const char *name, int at_a_time)
 {
-    struct bench bench = {.name = "spawn + await, one at a time"};
-    for (int round = 0; round < ROUNDS; round++) {
-        bench_begin(&bench);
-        for (int i = 0; i < SPAWNS; i++)
-            bide_await(bide_spawn(nothing));
-        bench_end(&bench, SPAWNS);
-    }
-    bench_print(&bench);
-}
-
-static void bench_spawn_many(void)
-{
-    struct bench bench = {.name = "spawn + await, 1,000 at a time"};
+    struct bench bench = {.name = name};
     bide_task *tasks[MANY];
+    if (!bench_wanted(name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         bench_begin(&bench);
-        for (int n = 0; n < SPAWNS; n += MANY) {
-            for (int i = 0; i < MANY; i++)
+        for (int n = 0; n < SPAWNS; n += at_a_time) {
+            for (int i = 0; i < at_a_time; i++)
                 tasks[i] = bide_spawn(nothing);
-            for (int i = 0; i < MANY; i++)
+            for (int i = 0; i < at_a_time; i++)
                 bide_await(tasks[i]);
         }
         bench_end(&bench, SPAWNS);
@@ -61,54 +57,35 @@ static void bench_spawn_many(void)
     bench_print(&bench);
 }
 
-static int nobody(void *data)
+static void bench_within(const char *name)
 {
-    (void)data;
-    return 0;
-}
-
-static void bench_timers(void)
-{
-    struct bench bench = {.name = "timer set + cancelled (call_later)"};
-    bide_loop *loop = bide_loop_current();
+    struct bench bench = {.name = name};
+    if (!bench_wanted(name))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         bench_begin(&bench);
-        for (int i = 0; i < TIMERS; i++) {
-            bide_handle *handle;
-            bide_loop_call_later(loop, 5 + (i & 1023), nobody, NULL, NULL, &handle);
-            bide_handle_cancel(handle);
-            bide_handle_free(handle);
-        }
-        bench_end(&bench, TIMERS);
-    }
-    bench_print(&bench);
-}
-
-static void bench_within(void)
-{
-    struct bench bench = {.name = "time limit begun + ended (bide_within)"};
-    for (int round = 0; round < ROUNDS; round++) {
-        bench_begin(&bench);
-        for (int i = 0; i < TIMERS; i++)
+        for (int i = 0; i < LIMITS; i++)
             (void)bide_within(5, nothing());
-        bench_end(&bench, TIMERS);
+        bench_end(&bench, LIMITS);
     }
     bench_print(&bench);
 }
 
 bide_async(amain)
 {
-    bench_switches("switch through the ready queue, 2 tasks", 2);
-    bench_switches("switch through the ready queue, 100", 100);
-    bench_switches("switch through the ready queue, 10,000", 10000);
-    bench_spawn_one();
-    bench_spawn_many();
-    bench_timers();
-    bench_within();
+    bench_switches("switch/2", 2);
+    bench_switches("switch/100", 100);
+    bench_switches("switch/1000", 1000);
+    bench_switches("switch/10000", 10000);
+    bench_spawns("spawn/1", 1);
+    bench_spawns("spawn/1000", MANY);
+    bench_within("within");
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    bench_options(argv);
     return bide_run(amain);
 }

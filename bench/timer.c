@@ -2,14 +2,12 @@
  * The loop's timer wheel beside an indexed 4-ary heap (timer_heap.h), in alternating rounds; prints
  * the median of each in ns of CPU time per operation and the heap's time relative to the wheel's.
  *
- *     timer                    the table
- *     timer wheel|heap N       only N pairs of set and cancel with 16 pending, for callgrind
+ *     timer             the table
+ *     timer --json      of the wheel with 1,000,000 pending, for bench/run.py
  */
 #include "runtime/timer.h"
 #include "bench.h"
 #include "timer_heap.h"
-
-#include <string.h>
 
 enum {
     ROUNDS = 5,
@@ -318,26 +316,29 @@ static void row(const char *what, unsigned n, double (*of_wheel)(unsigned),
     fflush(stdout);
 }
 
-static int count_pairs(const char *kind, unsigned pairs)
+static void wheel_alone(unsigned n)
 {
-    enum { PENDING = 16 };
-    double per_pair = strcmp(kind, "heap") == 0 ? measure_set_cancel(&rival, PENDING, pairs)
-                                                : measure_set_cancel(&wheel, PENDING, pairs);
-    printf("%s set+cancel: %.1f ns\n", kind, per_pair);
-    return 0;
+    bench_value("timers/insert", wheel_sets(n), "ns");
+    bench_value("timers/cancel", wheel_cancels(n), "ns");
+    bench_value("timers/expire", wheel_jump(n), "ns");
+    bench_value("timers/set+cancel", wheel_pairs(n), "ns");
 }
 
 int main(int argc, char **argv)
 {
     enum { N_MAX = 1000 * 1000 };
+    (void)argc;
+    bench_options(argv);
     owners = calloc(N_MAX + 1, sizeof(*owners));
     shuffled = calloc(N_MAX, sizeof(*shuffled));
     if (!owners || !shuffled)
         return 1;
     memset(owners, 1, (N_MAX + 1) * sizeof(*owners)); /* first touches are not the queues' */
     calibrate();
-    if (argc == 3)
-        return count_pairs(argv[1], (unsigned)atoi(argv[2]));
+    if (bench_chosen()->json) {
+        wheel_alone(N_MAX);
+        return 0;
+    }
     printf("%-26s %8s %8s %8s %8s\n", "ns per operation", "pending", "wheel", "heap", "heap/wheel");
     static const unsigned pending[] = {1, 1000, N_MAX};
     for (int i = 0; i < 3; i++) {
