@@ -156,13 +156,13 @@ struct bide_tls_opts {
  * Connects to a host and shakes hands.
  *
  * context: of clients, borrowed until return; NULL for one with the defaults, which the process
- * shares. opts: borrowed until return; NULL for defaults. ret_stream: returns owned, to be given
- * back with bide_close().
- * Returns 0; an error of bide_connect(); -BIDE_ECERTIFICATE, the server is not who it should be,
- * with the certificate and the reason in bide_error_detail(); -BIDE_ETLS, they found no common
- * ground, or the server refused, with the reason; -BIDE_ETRUNCATED or -ECONNRESET, the connection
- * ended in the middle; -ETIMEDOUT; -ECANCELED, -EINVAL, -ENOMEM, -BIDE_ENOTASK. Suspends: yes.
- * Cancel: no connection is left. Thread: loop thread only.
+ * shares: it is made in a thread when it is first wanted, which takes as long as reading what the
+ * system trusts. opts: borrowed until return; NULL for defaults. ret_stream: returns owned, to be
+ * given back with bide_close(). Returns 0; an error of bide_connect(); -BIDE_ECERTIFICATE, the
+ * server is not who it should be, with the certificate and the reason in bide_error_detail();
+ * -BIDE_ETLS, they found no common ground, or the server refused, with the reason; -BIDE_ETRUNCATED
+ * or -ECONNRESET, the connection ended in the middle; -ETIMEDOUT; -ECANCELED, -EINVAL, -ENOMEM,
+ * -BIDE_ENOTASK. Suspends: yes. Cancel: no connection is left. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_tls_connect(const char *host, unsigned port, bide_tls_context *context,
                                  const struct bide_tls_opts *opts, bide_stream **ret_stream);

@@ -13,27 +13,18 @@
 #if BIDE_HAVE_TLS
 #include <bide/tls.h>
 
-#include <pthread.h>
+#include "tls/shared.h"
 
-/* What sessions share that bring none: it offers HTTP/1.1 alone. It stays until the process ends.
- */
-static int shared_context(bide_tls_context **ret_context)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static bide_tls_context *context;
-    static const char *const alpn[] = {"http/1.1", NULL};
-    pthread_mutex_lock(&lock);
-    int rc = context ? 0
-                     : bide_tls_client_new(&(struct bide_tls_client_opts){.alpn = alpn}, &context);
-    pthread_mutex_unlock(&lock);
-    if (rc == 0)
-        *ret_context = bide_tls_ref(context);
-    return rc;
-}
-
+/* Sessions that bring none share one, which offers HTTP/1.1 alone. */
 int bide__http_tls_context(bide_http_session *session)
 {
-    return session->tls ? 0 : shared_context(&session->tls);
+    bide_tls_context *context;
+    if (session->tls)
+        return 0;
+    int rc = bide__tls_shared_await(BIDE__TLS_SHARED_HTTP1, &context);
+    if (rc == 0 && !session->tls)
+        session->tls = bide_tls_ref(context);
+    return rc;
 }
 
 struct bide_tls_context *bide__http_tls_ref(struct bide_tls_context *context)

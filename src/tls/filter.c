@@ -73,7 +73,9 @@ static int kick(struct bide__tls_filter *filter)
 
 static void connect_end(struct bide__tls_filter *filter, int result)
 {
-    bide__tls_count(filter->context, result < 0);
+    if (filter->context)
+        bide__tls_count(filter->context, result < 0);
+    bide__list_remove(&filter->wait.node);
     op_end(&filter->connect, result);
 }
 
@@ -93,8 +95,29 @@ static bool may_hear(const struct bide__tls_filter *filter)
            filter->send_error == -ECONNRESET;
 }
 
+static int use_context(struct bide__tls_filter *filter, bide_tls_context *context)
+{
+    filter->context = bide_tls_ref(context);
+    return bide__tls_filter_prepare(filter);
+}
+
+/* For the one that is shared: 0, BIDE_PENDING or an error. */
+static int want_context(struct bide__tls_filter *filter)
+{
+    if (!bide__list_empty(&filter->wait.node))
+        return BIDE_PENDING;
+    int rc = bide__tls_shared_want(filter->loop, BIDE__TLS_SHARED_PLAIN, &filter->wait);
+    return rc == 0 ? use_context(filter, bide__tls_shared_get(BIDE__TLS_SHARED_PLAIN)) : rc;
+}
+
 static void handshake(struct bide__tls_filter *filter)
 {
+    if (!filter->context && filter->error == 0) {
+        int rc = want_context(filter);
+        if (rc == BIDE_PENDING)
+            return;
+        filter->error = rc;
+    }
     while (filter->connect) {
         if (filter->error < 0) {
             connect_fail(filter, filter->error);
@@ -304,6 +327,16 @@ static void happened(struct bide__tls_filter *filter)
     settle(filter);
 }
 
+static void context_ready(struct bide__tls_wait *wait, int error, const char *words)
+{
+    struct bide__tls_filter *filter = bide__container(wait, struct bide__tls_filter, wait);
+    filter->words = *words ? strdup(words) : NULL;
+    if (error == 0)
+        error = use_context(filter, bide__tls_shared_get(BIDE__TLS_SHARED_PLAIN));
+    filter->error = error;
+    happened(filter);
+}
+
 static void kicked(struct bide_job *job)
 {
     struct bide__tls_filter *filter = bide__container(job, struct bide__tls_filter, kick);
@@ -426,6 +459,29 @@ static void forget(struct bide__resource *resource)
     bide__tls_filter_fini(filter);
 }
 
+/* A name as DNS has it ends with a dot, one in a certificate does not. */
+static char *without_dot(const char *name)
+{
+    size_t length = strlen(name);
+    if (length > 1 && name[length - 1] == '.')
+        length--;
+    return strndup(name, length);
+}
+
+/* As far as that goes now. */
+static int prepare(struct bide__tls_filter *filter, bide_tls_context *context,
+                   const char *server_name)
+{
+    if (server_name) {
+        filter->server_name = without_dot(server_name);
+        if (!filter->server_name)
+            return -ENOMEM;
+    }
+    if (!context)
+        context = bide__tls_shared_get(BIDE__TLS_SHARED_PLAIN);
+    return context ? use_context(filter, context) : 0;
+}
+
 int bide__tls_filter_new(bide_loop *loop, struct bide_engine *engine, struct bide_sock *lower,
                          bide_tls_context *context, const char *server_name, unsigned port,
                          struct bide__tls_filter **ret_filter)
@@ -440,13 +496,15 @@ int bide__tls_filter_new(bide_loop *loop, struct bide_engine *engine, struct bid
         .loop = loop,
         .resource = {.drop = drop, .forget = forget},
         .lower = lower,
-        .context = bide_tls_ref(context),
+        .wait.ready = context_ready,
+        .port = port,
         .lower_recv.done = lower_recv_done,
         .lower_send.done = lower_send_done,
         .kick = {.run = nothing, .done = kicked, .drop = nothing},
     };
     bide__list_init(&filter->resource.node);
-    int rc = bide__tls_filter_prepare(filter, server_name, port);
+    bide__list_init(&filter->wait.node);
+    int rc = prepare(filter, context, server_name);
     if (rc < 0) {
         bide__tls_filter_fini(filter);
         return rc;

@@ -17,6 +17,7 @@
 
 #include "runtime/loop.h"
 #include "tls/context.h"
+#include "tls/shared.h"
 
 enum { BIDE__TLS_RECORD_BYTES = 16 * 1024, BIDE__TLS_BATCH_BYTES = 64 * 1024 };
 
@@ -33,7 +34,8 @@ struct bide__tls_filter {
     bide_loop *loop;            /* NULL: there is none, in tests of the socket alone */
     struct bide__resource resource;
     struct bide_sock *lower;
-    bide_tls_context *context;
+    bide_tls_context *context;                   /* NULL: the shared one, which is not there yet */
+    struct bide__tls_wait wait;                  /* for that */
     struct bide__tls_certificates *certificates; /* a server's, as they were when it began */
     SSL *ssl;
     struct bide_op *connect, *recv, *send; /* the owner's, pending */
@@ -42,6 +44,7 @@ struct bide__tls_filter {
     struct bide__tls_output filling, sending;
     struct iovec sending_iov;
     char *server_name; /* a client's: the name that was asked for */
+    unsigned port;
     char *session_key; /* a client's: what its sessions are kept under */
     char *words;       /* about `error`, or about the certificate that is being refused */
     struct bide__tls_details *details;
@@ -66,7 +69,8 @@ struct bide__tls_filter {
 };
 
 /*
- * Makes a filter, which holds a reference of the context. `lower` stays the caller's on failure.
+ * Makes a filter, which holds a reference of the context; NULL for the one that clients share, for
+ * which the handshake waits if need be. `lower` stays the caller's on failure.
  * `server_name`: a client's, checked against the certificate; may be NULL for servers and insecure
  * clients. `port`: part of what sessions are kept under.
  */

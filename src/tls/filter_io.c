@@ -427,27 +427,15 @@ static int name_check(struct bide__tls_filter *filter)
     return 0;
 }
 
-/* A name as DNS has it ends with a dot, one in a certificate does not. */
-static char *without_dot(const char *name)
-{
-    size_t length = strlen(name);
-    if (length > 1 && name[length - 1] == '.')
-        length--;
-    return strndup(name, length);
-}
-
-static int prepare_client(struct bide__tls_filter *filter, const char *server_name, unsigned port)
+static int prepare_client(struct bide__tls_filter *filter)
 {
     bide_tls_context *context = filter->context;
-    if (server_name) {
-        filter->server_name = without_dot(server_name);
-        if (!filter->server_name || name_check(filter) < 0)
-            return -ENOMEM;
-    }
+    if (filter->server_name && name_check(filter) < 0)
+        return -ENOMEM;
     SSL_set_connect_state(filter->ssl);
-    if (!context->resumes || !server_name)
+    if (!context->resumes || !filter->server_name)
         return 0;
-    if (asprintf(&filter->session_key, "%s %u", filter->server_name, port) < 0) {
+    if (asprintf(&filter->session_key, "%s %u", filter->server_name, filter->port) < 0) {
         filter->session_key = NULL;
         return -ENOMEM;
     }
@@ -458,8 +446,7 @@ static int prepare_client(struct bide__tls_filter *filter, const char *server_na
     return 0;
 }
 
-int bide__tls_filter_prepare(struct bide__tls_filter *filter, const char *server_name,
-                             unsigned port)
+int bide__tls_filter_prepare(struct bide__tls_filter *filter)
 {
     bide_tls_context *context = filter->context;
     ERR_clear_error();
@@ -473,7 +460,7 @@ int bide__tls_filter_prepare(struct bide__tls_filter *filter, const char *server
     if (SSL_set_app_data(filter->ssl, filter) != 1)
         return -ENOMEM;
     if (!context->is_server)
-        return prepare_client(filter, server_name, port);
+        return prepare_client(filter);
     filter->certificates = bide__tls_certificates_of(context);
     SSL_set_accept_state(filter->ssl);
     return 0;

@@ -14,9 +14,8 @@ enum bide__tls_step {
     BIDE__TLS_FAILED,     /* filter->error says why */
 };
 
-/* Makes the connection's OpenSSL object. */
-int bide__tls_filter_prepare(struct bide__tls_filter *filter, const char *server_name,
-                             unsigned port);
+/* Makes the connection's OpenSSL object of its context, name and port. */
+int bide__tls_filter_prepare(struct bide__tls_filter *filter);
 /* Frees all but the lower socket; half-built ones, too. */
 void bide__tls_filter_fini(struct bide__tls_filter *filter);
 

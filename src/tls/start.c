@@ -8,9 +8,7 @@
 
 #include <bide/timeout.h>
 
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define CLIENT_SECONDS_DEFAULT 60.0
@@ -47,28 +45,13 @@ static int start_within(bide_stream *stream, double seconds, struct bide__tls_st
     return bide_within(seconds, bide__stream_upgrade(stream, &kind, start));
 }
 
-/* What clients share that bring no context. It stays until the process ends. */
-static int default_context(bide_tls_context **ret_context)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static bide_tls_context *context;
-    pthread_mutex_lock(&lock);
-    int rc = context ? 0 : bide_tls_client_new(NULL, &context);
-    pthread_mutex_unlock(&lock);
-    if (rc == 0)
-        *ret_context = context;
-    return rc;
-}
-
 /* 0, or -EINVAL: the context is a server's, or there is no name to check. */
-static int client_context(bide_tls_context **context, const char *server_name)
+static int check_client(const bide_tls_context *context, const char *server_name)
 {
-    int rc = *context ? 0 : default_context(context);
-    if (rc < 0)
-        return rc;
-    assert(*context);
     bool is_nameless = !server_name || !*server_name;
-    return (*context)->is_server || (is_nameless && !(*context)->insecure) ? -EINVAL : 0;
+    bool is_insecure = context && context->insecure;
+    bool is_servers = context && context->is_server;
+    return is_servers || (is_nameless && !is_insecure) ? -EINVAL : 0;
 }
 
 static int seconds_take(const struct bide_tls_opts *opts, double otherwise, double *ret_seconds)
@@ -84,7 +67,7 @@ int bide__tls_start_client(bide_tls_context *context, const struct bide_tls_opts
     const char *server_name = opts ? opts->server_name : NULL;
     int rc = seconds_take(opts, CLIENT_SECONDS_DEFAULT, ret_seconds);
     if (rc == 0)
-        rc = client_context(&context, server_name);
+        rc = check_client(context, server_name);
     if (rc == 0)
         *ret_start = (struct bide__tls_start){.context = context, .server_name = server_name};
     return rc;
@@ -131,7 +114,9 @@ int bide_tls_connect(const char *host, unsigned port, bide_tls_context *context,
         return -EINVAL;
     if (!all.server_name)
         all.server_name = host;
-    int rc = client_context(&context, all.server_name);
+    int rc = check_client(context, all.server_name);
+    if (rc == 0 && !context)
+        rc = bide__tls_shared_await(BIDE__TLS_SHARED_PLAIN, &context);
     if (rc == 0)
         rc = bide_connect(host, port, &all.connect, &stream);
     if (rc < 0)

@@ -6,7 +6,7 @@
 
 /* What a filter is made of. */
 struct bide__tls_start {
-    bide_tls_context *context;
+    bide_tls_context *context; /* NULL: the one that clients share */
     const char *server_name;
     unsigned port;
 };

@@ -18,9 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Output that the kernel does not take yet is looked at again after this. */
-#define RETRY_SECONDS 0.005
-
 enum phase {
     BEGINNING, /* the transport has its socket still */
     SHAKING,   /* the handshake is under way */
@@ -39,7 +36,6 @@ struct upgrade {
     char *server_name;
     char *words;
     bide_handle *limit;
-    bide_handle *retry;
     bide_tls_started *started;
     void *data;
     bide_drop *drop;
@@ -73,7 +69,6 @@ static void upgrade_free(struct upgrade *upgrade)
     if (upgrade->transport->swap_waiting == &upgrade->swap)
         upgrade->transport->swap_waiting = NULL;
     handle_end(upgrade->limit);
-    handle_end(upgrade->retry);
     bide_tls_unref(upgrade->start.context);
     bide_transport_unref(upgrade->transport);
     if (upgrade->drop)
@@ -129,24 +124,17 @@ static void begin_again(struct bide__swap *swap)
     queue(bide__container(swap, struct upgrade, swap));
 }
 
-static int retry(void *data)
-{
-    struct upgrade *upgrade = data;
-    bide_handle_free(upgrade->retry);
-    upgrade->retry = NULL;
-    queue(upgrade);
-    return 0;
-}
-
 static int over_time(void *data)
 {
     struct upgrade *upgrade = data;
     upgrade->is_over_time = true;
     break_off(upgrade);
+    if (upgrade->phase == BEGINNING)
+        queue(upgrade);
     return 0;
 }
 
-/* Takes the socket and begins the handshake: 0, BIDE_PENDING if it is to be tried again, or an
+/* Takes the socket and begins the handshake: 0, BIDE_PENDING if begin_again() will be called, or an
  * error. */
 static int begin(struct upgrade *upgrade)
 {
@@ -155,11 +143,6 @@ static int begin(struct upgrade *upgrade)
         return -ETIMEDOUT;
     if (bide_transport_is_closing(upgrade->transport))
         return -ECONNABORTED;
-    if (bide_transport_pending(upgrade->transport) > 0) {
-        int rc = bide_loop_call_later(upgrade->loop, RETRY_SECONDS, retry, upgrade, NULL,
-                                      &upgrade->retry);
-        return rc < 0 ? rc : BIDE_PENDING;
-    }
     int rc = bide__transport_swap_begin(upgrade->transport, &upgrade->swap, &lower);
     if (rc < 0)
         return rc;
@@ -190,6 +173,19 @@ static void tell(struct upgrade *upgrade)
     upgrade_free(upgrade);
 }
 
+/* What is left is a transport that works, or none; its loss is told behind this. */
+static void not_begun(struct upgrade *upgrade, int error)
+{
+    bide_transport *transport = bide_transport_ref(upgrade->transport);
+    bool is_broken = error != -EBUSY && error != -EPROTO && !upgrade->is_dropped;
+    upgrade->phase = ENDED;
+    upgrade->result = error;
+    tell(upgrade);
+    if (is_broken && !bide_transport_is_closing(transport))
+        bide__transport_fail(transport, error);
+    bide_transport_unref(transport);
+}
+
 static void run(struct bide__ready *ready)
 {
     struct upgrade *upgrade = bide__container(ready, struct upgrade, ready);
@@ -197,7 +193,7 @@ static void run(struct bide__ready *ready)
     if (upgrade->phase == BEGINNING) {
         int rc = upgrade->is_dropped ? -ECANCELED : begin(upgrade);
         if (rc < 0 && rc != BIDE_PENDING)
-            end(upgrade, rc);
+            not_begun(upgrade, rc);
     } else if (upgrade->phase == SHAKING) {
         give_back(upgrade);
     } else {

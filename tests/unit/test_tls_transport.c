@@ -4,6 +4,7 @@
  * the protocol gets nothing in between, whoever asked is told once and from the loop, and then
  * everything is as it is with transports.
  */
+#include <bide/inspect.h>
 #include <bide/tls.h>
 
 #include "tls_certs.h"
@@ -15,6 +16,7 @@ struct asked {
     int n_drops;
     char words[256];
     bide_loop *loop;
+    const struct talker *talker; /* must not have heard of the loss before; NULL: may have */
 };
 
 static void told(bide_transport *transport, int error, void *data)
@@ -22,6 +24,7 @@ static void told(bide_transport *transport, int error, void *data)
     struct asked *asked = data;
     check_stack();
     CHECK(transport);
+    CHECK(!asked->talker || !asked->talker->lost);
     asked->n_told++;
     asked->error = error;
     snprintf(asked->words, sizeof asked->words, "%s", error < 0 ? bide_error_detail() : "");
@@ -159,6 +162,72 @@ BIDE_TEST(what_was_written_goes_before)
     says(&stage, 0, "secret");
     hears(&stage, 1, "secret");
     stage_close(&stage);
+}
+
+/* The server writes more than the kernel takes, and turns to TLS; the client does not read. */
+static size_t stage_stuff(struct stage *stage, double seconds)
+{
+    size_t size = 8 * MIB;
+    char *much = malloc(size);
+    pattern_fill(much, 0, size);
+    stage_open(stage);
+    stage->talkers[0].is_text = false;
+    bide_transport_pause_reading(stage->talkers[0].transport);
+    CHECK_INT(bide_transport_write(stage->talkers[1].transport, much, size), 0);
+    free(much);
+    stage->asked[1].talker = &stage->talkers[1];
+    CHECK_INT(stage_start(stage, 1, NULL, seconds), 0);
+    some_turns(stage->loop);
+    CHECK_INT(stage->asked[1].n_told, 0);
+    CHECK(bide_transport_pending(stage->talkers[1].transport) > 0);
+    return size;
+}
+
+BIDE_TEST(output_is_waited_for_and_not_asked_after)
+{
+    struct stage stage = {0};
+    struct bide_loop_counts counts;
+    size_t size = stage_stuff(&stage, 0);
+    CHECK_INT(bide_loop_count(stage.loop, &counts), 0);
+    CHECK_INT(counts.callbacks, 1); /* its time limit */
+    bide_transport_resume_reading(stage.talkers[0].transport);
+    UNTIL(stage.loop, stage.talkers[0].n_received == size);
+    CHECK_INT(stage_start(&stage, 0, "a.test", 0), 0);
+    for (int i = 0; i < 2; i++) {
+        UNTIL(stage.loop, stage.asked[i].n_told == 1);
+        CHECK_INT(stage.asked[i].error, 0);
+    }
+    stage.talkers[0].is_text = true;
+    stage.talkers[0].n_received = 0;
+    says(&stage, 1, "secret");
+    hears(&stage, 0, "secret");
+    stage_close(&stage);
+}
+
+BIDE_TEST(output_that_nobody_takes)
+{
+    static const int errors[] = {-ETIMEDOUT, -ECONNABORTED, -ECONNABORTED, -EPIPE};
+    for (int i = 0; i < 4; i++) {
+        struct stage stage = {0};
+        stage_stuff(&stage, i == 0 ? TICKS(2) : 0);
+        bide_transport *transport = stage.talkers[1].transport;
+        if (i == 1)
+            bide_transport_abort(transport);
+        else if (i == 2)
+            bide_transport_close(transport);
+        else if (i == 3)
+            bide_transport_abort(stage.talkers[0].transport);
+        UNTIL(stage.loop, stage.asked[1].n_told == 1);
+        if (errors[i] == -EPIPE) /* which of the two the kernel says first */
+            CHECK(stage.asked[1].error == -EPIPE || stage.asked[1].error == -ECONNRESET);
+        else
+            CHECK_INT(stage.asked[1].error, errors[i]);
+        if (i != 2) { /* what was closed still has its time to go out */
+            UNTIL(stage.loop, stage.talkers[1].lost);
+            CHECK_INT(stage.talkers[1].error, i == 1 ? 0 : stage.asked[1].error);
+        }
+        stage_close(&stage);
+    }
 }
 
 BIDE_TEST(a_refusal_is_told_and_then_the_loss)

@@ -149,24 +149,58 @@ BIDE_TEST(what_came_in_clear_is_not_taken_for_protected)
     scene_close(&scene);
 }
 
+/* Output that the kernel does not take yet, and a receive that is not pending any more. */
+static void wait_for_output(struct scene *scene)
+{
+    noted = (struct noted_swap)NOTED;
+    scene_open_with(scene, NULL, 4096);
+    bide_transport_pause_reading(scene->talker.transport);
+    some_turns(scene->loop);
+    CHECK_INT(talker_write(&scene->talker, 0, 300 * KIB), 0);
+    int rc = BIDE_PENDING;
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(rc, BIDE_PENDING);
+        rc = bide__transport_swap_begin(scene->talker.transport, &noted.swap, &lent);
+        some_turns(scene->loop);
+        if (noted.n_ready == 0)
+            break;
+        noted.n_ready = 0; /* of the receive */
+    }
+    CHECK_INT(rc, BIDE_PENDING);
+    CHECK_INT(bide__transport_swap_begin(scene->talker.transport, &noted.swap, &lent), -EBUSY);
+}
+
 BIDE_TEST(output_goes_out_before)
 {
     struct scene scene = {0};
-    scene_open_with(&scene, NULL, 4096);
-    bide_transport_pause_reading(scene.talker.transport);
-    some_turns(scene.loop);
-    CHECK_INT(talker_write(&scene.talker, 0, 100), 0);
-    int rc = bide__transport_swap_begin(scene.talker.transport, &noted.swap, &lent);
-    if (rc == BIDE_PENDING) { /* the receive had begun */
-        while (noted.n_ready == 0)
-            one_turn(scene.loop);
-        CHECK_INT(talker_write(&scene.talker, 100, 300 * KIB), 0);
-        rc = bide__transport_swap_begin(scene.talker.transport, &noted.swap, &lent);
-    }
-    CHECK_INT(rc, -EBUSY);
-    talker_abort(&scene.talker);
+    wait_for_output(&scene);
+    scene_hears(&scene, 0, 300 * KIB);
+    while (noted.n_ready == 0)
+        one_turn(scene.loop);
+    CHECK_INT(bide__transport_swap_begin(scene.talker.transport, &noted.swap, &lent), 0);
+    give_back(&scene, 0);
+    talker_close(&scene.talker);
     UNTIL(scene.loop, scene.talker.lost);
+    CHECK_INT(noted.n_ready, 1);
     scene_close(&scene);
+}
+
+BIDE_TEST(closed_or_aborted_before_output_is_out)
+{
+    for (int aborts = 0; aborts < 2; aborts++) {
+        struct scene scene = {0};
+        wait_for_output(&scene);
+        if (aborts)
+            talker_abort(&scene.talker);
+        else
+            talker_close(&scene.talker);
+        CHECK_INT(noted.n_ready, 1);
+        CHECK_INT(bide__transport_swap_begin(scene.talker.transport, &noted.swap, &lent), -EBUSY);
+        talker_abort(&scene.talker);
+        UNTIL(scene.loop, scene.talker.lost);
+        CHECK_INT(noted.n_ready, 1);
+        scene_close(&scene);
+    }
 }
 
 BIDE_TEST(a_swap_that_failed_breaks_the_connection)

@@ -33,9 +33,26 @@ void bide__call_end(bide_transport *transport, const struct bide__call *call)
         party_drop(&call->party);
 }
 
+void bide__transport_swap_ready(bide_transport *transport)
+{
+    struct bide__swap *swap = transport->swap_waiting;
+    transport->swap_waiting = NULL;
+    if (swap)
+        swap->ready(swap);
+}
+
+/* Nothing is to go out, or nothing will. */
+static bool is_flushed(const struct bide__channel *channel)
+{
+    return bide__channel_broken(channel) < 0 ||
+           (bide__channel_pending(channel) == 0 && channel->send.state == BIDE_OP_IDLE);
+}
+
 static void transport_moved(struct bide__channel *channel)
 {
     bide_transport *transport = bide__container(channel, bide_transport, channel);
+    if (is_flushed(channel))
+        bide__transport_swap_ready(transport);
     if (bide__channel_broken(channel) < 0)
         bide__transport_queue(transport);
     else
@@ -370,6 +387,7 @@ static bool begin_closing(bide_transport *transport)
     if (!transport || transport->closing || transport->gone)
         return false;
     transport->closing = true;
+    bide__transport_swap_ready(transport);
     if (transport->connector)
         connect_stop(transport);
     return transport->channel.sock || transport->channel.swap;
@@ -461,7 +479,8 @@ int bide__transport_swap_begin(bide_transport *transport, struct bide__swap *swa
         return -EBUSY;
     if (bide__transport_rest(transport) > 0)
         return -EPROTO;
-    if (bide__operation_pending(&channel->recv) && swap->ready) {
+    bool is_receiving = bide__operation_pending(&channel->recv);
+    if (swap->ready && (is_receiving || !is_flushed(channel))) {
         transport->swap_waiting = swap;
         bide__channel_cancel_recv(channel);
         return BIDE_PENDING;

@@ -48,7 +48,7 @@ struct bide_transport {
     int input_error;
     char *rest; /* input that a protocol left */
     size_t rest_begin, rest_end;
-    struct bide__swap *swap_waiting; /* for the receive to end */
+    struct bide__swap *swap_waiting; /* for the receive to end, or the output to be gone */
 
     bool above;       /* the high mark was passed, and the low one not yet */
     unsigned n_marks; /* calls of pause_writing and resume_writing that are owed, in turns */
@@ -66,7 +66,9 @@ void bide__call_end(bide_transport *transport, const struct bide__call *call);
 /* In the next turn the protocol hears what there is to hear. */
 void bide__transport_queue(bide_transport *transport);
 /* It is broken: output is dropped, and connection_lost(error) follows. */
-void bide__transport_fail(bide_transport *transport, int error);
+BIDE_EXPORT void bide__transport_fail(bide_transport *transport, int error);
+/* Who waits for a swap tries again. */
+void bide__transport_swap_ready(bide_transport *transport);
 
 /* Whether the protocol is to get what came. */
 static inline bool bide__transport_takes(const bide_transport *transport)
@@ -104,7 +106,8 @@ BIDE_EXPORT struct bide_sock *bide__transport_sock(const bide_transport *transpo
 /*
  * Another socket in the place of the transport's; see bide__channel_swap_begin(). -EBUSY also:
  * reading is not paused; -EPROTO: the protocol left bytes; BIDE_PENDING: the receive is still to
- * end, and then swap->ready() is called, for another try.
+ * end, or what was written to go out, and then swap->ready() is called, for another try; also if
+ * the transport is closed or broken meanwhile.
  */
 BIDE_EXPORT int bide__transport_swap_begin(bide_transport *transport, struct bide__swap *swap,
                                            struct bide_sock **ret_sock);

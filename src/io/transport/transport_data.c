@@ -20,14 +20,11 @@ enum { PROBE_BYTES = 4096 };
 static void input_came(struct bide_op *op)
 {
     bide_transport *transport = bide__container(op, bide_transport, channel.recv.op);
-    struct bide__swap *swap = transport->swap_waiting;
     if (op->result == 0)
         transport->input_due = true;
     else if (op->result != -ECANCELED)
         transport->input_error = op->result;
-    transport->swap_waiting = NULL;
-    if (swap)
-        swap->ready(swap);
+    bide__transport_swap_ready(transport);
     bide__transport_queue(transport);
     bide__channel_settle(&transport->channel);
 }
