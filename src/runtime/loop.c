@@ -44,6 +44,11 @@ static void loop_free(bide_loop *loop)
         loop->task_cache = task->cached;
         free(task);
     }
+    while (loop->pieces) {
+        struct bide__piece *piece = loop->pieces;
+        loop->pieces = piece->next;
+        free(piece);
+    }
     free(loop->watchers);
     free(loop->input);
     loop->exception_handler = NULL; /* its data is the user's again, and handles live on */

@@ -38,6 +38,11 @@ struct bide__flush {
     void (*flush)(struct bide__flush *flush);
 };
 
+/* Unused memory that has no owner. */
+struct bide__piece {
+    struct bide__piece *next;
+};
+
 struct bide_loop {
     struct bide__ready_queue ready;
     struct bide__coro *current; /* the task that runs; NULL while callbacks do */
@@ -47,6 +52,8 @@ struct bide_loop {
     struct bide__stack_pool *stacks;
     struct bide__list flushes;
     struct bide__mailbox *mailbox;
+    struct bide__piece *pieces; /* what output is collected in, and nobody uses now */
+    unsigned n_pieces;
     char *input; /* what transports receive into, one after the other; NULL before the first */
 
     bool running;

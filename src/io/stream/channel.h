@@ -150,6 +150,10 @@ static inline int bide__pieces_size(const struct iovec *pieces, int n, size_t *r
     return 0;
 }
 
+/* Room for `size` bytes behind what is pending, until anything else is done with the channel; and
+ * that so many of them are there. 0 or -ENOMEM. */
+int bide__channel_room(struct bide__channel *channel, size_t size, char **ret_room);
+void bide__channel_wrote(struct bide__channel *channel, size_t size);
 /* Copies the pieces, of `size` bytes, but for their first `skip` bytes. 0 or -ENOMEM. */
 int bide__channel_add(struct bide__channel *channel, const struct iovec *pieces, int n, size_t size,
                       size_t skip);
@@ -171,6 +175,8 @@ static inline int bide__channel_write(struct bide__channel *channel, const struc
 void bide__channel_output_init(struct bide__channel *channel);
 /* Hands what is buffered to the engine now. */
 void bide__channel_flush(struct bide__channel *channel);
+/* What the end of the turn would do. */
+void bide__channel_flush_now(struct bide__channel *channel);
 /* Something went out or failed: says the end if that is due, and tells the owner. */
 void bide__channel_progress(struct bide__channel *channel);
 /* Our side is to end behind all that was written, and has not; bide__channel_progress() does it. */

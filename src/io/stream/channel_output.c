@@ -7,12 +7,14 @@
  */
 #include "io/stream/channel.h"
 
+#include "base/watched.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { OUT_BYTES_MIN = 1024, OUT_BYTES_KEPT = 4096 };
+enum { PIECE_BYTES = 4096, PIECES_KEPT = BIDE__ASAN ? 0 : 256 };
 
 void bide__channel_tear(struct bide__channel *channel)
 {
@@ -20,23 +22,49 @@ void bide__channel_tear(struct bide__channel *channel)
     bide__channel_cancel_recv(channel);
 }
 
-static void output_clear(struct bide__output *output)
+/* The memory that is kept: most output goes out at once, so that few pieces serve all channels, and
+ * idle ones hold none. */
+
+static char *piece_take(bide_loop *loop)
 {
-    output->size = 0;
-    if (output->capacity <= OUT_BYTES_KEPT)
+    struct bide__piece *piece = loop->pieces;
+    if (!piece)
+        return malloc(PIECE_BYTES);
+    loop->pieces = piece->next;
+    loop->n_pieces--;
+    return (char *)piece;
+}
+
+static void piece_give(bide_loop *loop, char *data)
+{
+    struct bide__piece *piece = (void *)data;
+    if (loop->closed || loop->n_pieces == PIECES_KEPT) {
+        free(data);
         return;
-    free(output->data);
+    }
+    piece->next = loop->pieces;
+    loop->pieces = piece;
+    loop->n_pieces++;
+}
+
+static void output_clear(struct bide__channel *channel, struct bide__output *output)
+{
+    if (output->capacity == PIECE_BYTES)
+        piece_give(channel->loop, output->data);
+    else
+        free(output->data);
     *output = (struct bide__output){0};
 }
 
-static int output_reserve(struct bide__output *output, size_t size)
+static int output_reserve(struct bide__channel *channel, struct bide__output *output, size_t size)
 {
-    size_t capacity = output->capacity > 0 ? output->capacity : OUT_BYTES_MIN;
     if (output->size + size <= output->capacity)
         return 0;
+    size_t capacity = PIECE_BYTES;
     while (capacity < output->size + size)
         capacity *= 2;
-    char *data = realloc(output->data, capacity);
+    char *data = capacity == PIECE_BYTES ? piece_take(channel->loop)
+                                         : realloc(output->data, capacity);
     if (!data)
         return -ENOMEM;
     output->data = data;
@@ -44,11 +72,27 @@ static int output_reserve(struct bide__output *output, size_t size)
     return 0;
 }
 
+int bide__channel_room(struct bide__channel *channel, size_t size, char **ret_room)
+{
+    struct bide__output *output = &channel->filling;
+    int rc = output_reserve(channel, output, size);
+    if (rc == 0)
+        *ret_room = output->data + output->size;
+    return rc;
+}
+
+void bide__channel_wrote(struct bide__channel *channel, size_t size)
+{
+    channel->filling.size += size;
+    channel->n_written += size;
+    bide__loop_flush_later(channel->loop, &channel->flush);
+}
+
 int bide__channel_add(struct bide__channel *channel, const struct iovec *pieces, int n, size_t size,
                       size_t skip)
 {
     struct bide__output *output = &channel->filling;
-    int rc = output_reserve(output, size - skip);
+    int rc = output_reserve(channel, output, size - skip);
     if (rc < 0)
         return rc;
     channel->n_written += size - skip;
@@ -119,7 +163,7 @@ static void send_done(struct bide_op *op)
 {
     struct bide__channel *channel = bide__container(op, struct bide__channel, send);
     int rc = op->result;
-    output_clear(&channel->sending);
+    output_clear(channel, &channel->sending);
     if (rc < 0)
         bide__channel_fail_output(channel, rc);
     else
@@ -143,7 +187,7 @@ static void send_start(struct bide__channel *channel, size_t skip)
                                               1);
     if (rc == BIDE_PENDING)
         return;
-    output_clear(&channel->sending);
+    output_clear(channel, &channel->sending);
     if (rc < 0)
         bide__channel_fail_output(channel, rc);
 }
@@ -157,7 +201,7 @@ void bide__channel_flush(struct bide__channel *channel)
     struct iovec iov = {.iov_base = output->data, .iov_len = output->size};
     ssize_t n = bide__channel_ops(channel)->try_send(channel->sock, &iov, 1);
     if (n == (ssize_t)output->size) {
-        output_clear(output);
+        output_clear(channel, output);
         taken(channel);
     } else if (n >= 0 || n == -EAGAIN)
         send_start(channel, n > 0 ? (size_t)n : 0);
@@ -179,7 +223,7 @@ void bide__channel_fail_output(struct bide__channel *channel, int error)
     if (!is_told_to_readers(error)) /* or they would wait for an answer to what never went out */
         bide__channel_tear(channel);
     bide__list_remove(&channel->flush.node);
-    output_clear(&channel->filling);
+    output_clear(channel, &channel->filling);
     bide__channel_progress(channel);
 }
 
@@ -236,6 +280,14 @@ static void flush_run(struct bide__flush *flush)
     bide__channel_progress(channel);
 }
 
+void bide__channel_flush_now(struct bide__channel *channel)
+{
+    if (!bide__list_linked(&channel->flush.node))
+        return;
+    bide__list_remove(&channel->flush.node);
+    flush_run(&channel->flush);
+}
+
 void bide__channel_output_init(struct bide__channel *channel)
 {
     channel->flush.flush = flush_run;
@@ -245,7 +297,7 @@ void bide__channel_output_init(struct bide__channel *channel)
 void bide__channel_fini(struct bide__channel *channel)
 {
     bide__list_remove(&channel->flush.node);
-    free(channel->filling.data);
-    free(channel->sending.data);
+    output_clear(channel, &channel->filling);
+    output_clear(channel, &channel->sending);
     bide__loop_unref(channel->loop);
 }

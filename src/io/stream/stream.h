@@ -102,6 +102,21 @@ void bide__stream_turn_give(bide_stream *stream);
  * written any more, -ECANCELED, or an error. */
 int bide__stream_wait_sendable(bide_stream *stream, struct bide__coro *coro);
 
+/* For who has no memory to read into before there is something: as bide_read(), but -EAGAIN in the
+ * place of a wait; and the wait, which takes nothing: 0, or an error. It may end for nothing. */
+BIDE_EXPORT int bide__stream_read_now(bide_stream *stream, void *buffer, size_t size);
+BIDE_EXPORT int bide__stream_wait_input(bide_stream *stream);
+
+/* Hands what was written to the engine now, and not at the end of the turn. */
+BIDE_EXPORT void bide__stream_flush(bide_stream *stream);
+
+/*
+ * To write into the stream's own memory. Room for `size` bytes, until anything else is done with
+ * the stream: 0; -EAGAIN: what bide_offer() would refuse; or an error. Then, how many are there.
+ */
+BIDE_EXPORT int bide__stream_room(bide_stream *stream, size_t size, char **ret_room);
+BIDE_EXPORT void bide__stream_wrote(bide_stream *stream, size_t size);
+
 /*
  * Another socket in the place of the stream's, as start_tls does; see bide__channel_swap_begin().
  * -EBUSY also: a call is inside; -EPROTO: input is buffered that nobody has read. What came in

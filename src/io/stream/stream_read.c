@@ -200,6 +200,31 @@ int bide_read(bide_stream *stream, void *buffer, size_t size)
     return bide__stream_read_end(stream, rc);
 }
 
+int bide__stream_read_now(bide_stream *stream, void *buffer, size_t size)
+{
+    struct bide__coro *coro;
+    int rc = bide__stream_read_begin(stream, &coro);
+    if (rc < 0)
+        return rc;
+    if (bide__stream_buffered(stream) > 0)
+        rc = (int)bide__stream_take_buffered(stream, buffer, size);
+    else if (!stream->channel.eof)
+        rc = (int)bide__channel_recv(&stream->channel, buffer, size < INT_MAX ? size : INT_MAX);
+    return bide__stream_read_end(stream, rc);
+}
+
+int bide__stream_wait_input(bide_stream *stream)
+{
+    struct bide__coro *coro;
+    int rc = bide__stream_read_begin(stream, &coro);
+    if (rc < 0)
+        return rc;
+    release_idle(stream);
+    if (bide__stream_buffered(stream) == 0 && !stream->channel.eof)
+        rc = bide__stream_wait_readable(stream, coro);
+    return bide__stream_read_end(stream, rc);
+}
+
 int bide_read_exactly(bide_stream *stream, void *buffer, size_t size)
 {
     struct bide__coro *coro;

@@ -223,8 +223,8 @@ static int write_turn(bide_stream *stream, struct bide__coro *coro, const struct
                         : write_big(stream, coro, pieces, n);
 }
 
-/* What can be done without waiting; -EAGAIN if it can't. */
-static int write_now(bide_stream *stream, const struct iovec *pieces, int n, size_t size)
+/* Whether so much may be written without waiting: 0, -EAGAIN, or why nothing goes out any more. */
+static int has_room_now(bide_stream *stream, size_t size)
 {
     struct bide__channel *channel = &stream->channel;
     size_t high = channel->opts.write_high_bytes;
@@ -234,9 +234,14 @@ static int write_now(bide_stream *stream, const struct iovec *pieces, int n, siz
         bide__channel_flush(channel); /* the kernel may have room that we have not */
     if (bide__channel_broken(channel) < 0)
         return bide__channel_broken(channel);
-    if (bide__channel_pending(channel) > high - size)
-        return -EAGAIN;
-    return bide__channel_write(channel, pieces, n, size);
+    return bide__channel_pending(channel) > high - size ? -EAGAIN : 0;
+}
+
+/* What can be done without waiting; -EAGAIN if it can't. */
+static int write_now(bide_stream *stream, const struct iovec *pieces, int n, size_t size)
+{
+    int rc = has_room_now(stream, size);
+    return rc < 0 ? rc : bide__channel_write(&stream->channel, pieces, n, size);
 }
 
 int bide_writev(bide_stream *stream, const struct iovec *pieces, int n)
@@ -279,6 +284,24 @@ int bide_offer(bide_stream *stream, const void *data, size_t size)
         return rc;
     struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
     return write_now(stream, &piece, 1, size);
+}
+
+int bide__stream_room(bide_stream *stream, size_t size, char **ret_room)
+{
+    int rc = bide__stream_write_refused(stream);
+    if (rc == 0)
+        rc = has_room_now(stream, size);
+    return rc < 0 ? rc : bide__channel_room(&stream->channel, size, ret_room);
+}
+
+void bide__stream_wrote(bide_stream *stream, size_t size)
+{
+    bide__channel_wrote(&stream->channel, size);
+}
+
+void bide__stream_flush(bide_stream *stream)
+{
+    bide__channel_flush_now(&stream->channel);
 }
 
 static const struct bide__wait_kind drain_wait = {.name = "drain", .interrupt = turn_interrupt};
