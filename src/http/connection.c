@@ -1,6 +1,11 @@
 /* One connection of a server; the invariants stand in connection.h. */
 #include "http/connection.h"
 
+#include "base/time.h"
+#include "base/watched.h"
+#include "runtime/loop.h"
+#include "runtime/scope.h"
+
 #include <bide/error.h>
 #include <bide/stream.h>
 #include <bide/task.h>
@@ -13,7 +18,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { BODY_ROOM_MIN = 4096 };
+enum { BODY_ROOM_MIN = 4096, SPARE_MAX = BIDE__ASAN ? 0 : 64 };
 
 /* Memory */
 
@@ -51,7 +56,7 @@ static int make_room(struct bide__http_connection *connection, size_t more, size
     return 0;
 }
 
-/* An idle connection holds nothing beyond itself. */
+/* Nothing beyond itself. */
 static void give_back_memory(struct bide__http_connection *connection)
 {
     if (connection->in != connection->in_inline) {
@@ -104,67 +109,199 @@ static int parse(struct bide__http_connection *connection)
     return rc > 0 ? 1 : rc;
 }
 
-static int receive(struct bide__http_connection *connection, double deadline)
+/* What a request needs */
+
+static void connection_free(struct bide__http_connection *connection)
 {
-    int rc = bide_until(deadline, bide_read(connection->stream, connection->in + connection->end,
-                                            connection->capacity - connection->end));
+    bide__http_fields_fini(&connection->request.fields);
+    free(connection);
+}
+
+void bide__http_connections_free(bide_http_server *server)
+{
+    while (server->spare) {
+        struct bide__http_connection *connection = server->spare;
+        server->spare = connection->next_spare;
+        connection_free(connection);
+    }
+}
+
+static struct bide__http_connection *connection_new(bide_http_server *server)
+{
+    struct bide__http_connection *connection = malloc(sizeof *connection);
+    if (!connection)
+        return NULL;
+    memset(&connection->request, 0, offsetof(bide_http_request, scratch));
+    connection->server = server;
+    connection->in = connection->in_inline;
+    connection->capacity = sizeof connection->in_inline;
+    connection->fields = connection->fields_inline;
+    connection->begin = 0;
+    connection->end = 0;
+    return connection;
+}
+
+/* 0 or -ENOMEM. */
+static int connection_take(struct bide__http_peer *peer)
+{
+    bide_http_server *server = peer->server;
+    struct bide__http_connection *connection = server->spare;
+    if (peer->connection)
+        return 0;
+    if (connection) {
+        server->spare = connection->next_spare;
+        server->n_spare--;
+    } else {
+        connection = connection_new(server);
+        if (!connection)
+            return -ENOMEM;
+    }
+    connection->peer = peer;
+    connection->stream = peer->stream;
+    connection->task = peer->task;
+    connection->upgrade = NULL;
+    connection->is_upgraded = false;
+    connection->is_gone = false;
+    connection->refused_status = 0;
+    peer->connection = connection;
+    return 0;
+}
+
+static void connection_give(struct bide__http_peer *peer)
+{
+    bide_http_server *server = peer->server;
+    struct bide__http_connection *connection = peer->connection;
+    if (!connection)
+        return;
+    peer->connection = NULL;
+    give_back_memory(connection);
+    if (server->n_spare == SPARE_MAX) {
+        connection_free(connection);
+        return;
+    }
+    connection->next_spare = server->spare;
+    server->spare = connection;
+    server->n_spare++;
+}
+
+/* Waiting */
+
+/* No limit any more. One that has passed just now came too late. */
+static int limit_lift(struct bide__http_peer *peer)
+{
+    if (bide__timeout_postpone(peer->limit, BIDE__NEVER) == 0)
+        return 0;
+    bide_timeout_end(peer->limit, 0);
+    return bide_timeout_begin(INFINITY, &peer->limit);
+}
+
+/* What has come: at least 1 byte; 0 at the end of the stream; -EAGAIN, or an error. */
+static int take_now(struct bide__http_peer *peer)
+{
+    int rc = connection_take(peer);
+    if (rc < 0)
+        return rc;
+    struct bide__http_connection *connection = peer->connection;
+    rc = (int)bide__stream_take_now(peer->stream, connection->in + connection->end,
+                                    connection->capacity - connection->end);
+    connection->end += rc > 0 ? (size_t)rc : 0;
+    return rc;
+}
+
+/* As take_now(), and gives others a turn now and then. */
+static int read_now(struct bide__http_peer *peer)
+{
+    int rc = connection_take(peer);
+    if (rc < 0)
+        return rc;
+    struct bide__http_connection *connection = peer->connection;
+    rc = bide__stream_read_now(peer->stream, connection->in + connection->end,
+                               connection->capacity - connection->end);
+    connection->end += rc > 0 ? (size_t)rc : 0;
+    return rc;
+}
+
+/* Waits without a connection until something may have come: 0, or an error. */
+static int wait_idle(struct bide__http_peer *peer)
+{
+    bide_http_server *server = peer->server;
+    connection_give(peer);
+    bide__stream_flush(peer->stream);
+    bide__timeout_postpone(peer->limit,
+                           bide__deadline_ns(server->loop->polled_ns, server->opts.idle_seconds));
+    peer->is_idle = true;
+    int rc = bide__stream_wait_input(peer->stream);
+    peer->is_idle = false;
+    if (peer->is_woken) {
+        peer->is_woken = false;
+        bide_uncancel(peer->task);
+        rc = rc == -ECANCELED ? 0 : rc;
+    }
+    return rc;
+}
+
+/* The beginning of a request: 1, or 0 if the connection ended, or an error. What has come before
+ * the server was closed is a request that was begun. */
+static int wait_request(struct bide__http_peer *peer)
+{
+    if (peer->connection && held(peer->connection) > 0)
+        return 1;
+    if (peer->connection)
+        give_back_memory(peer->connection);
+    int rc = peer->server->is_closing ? take_now(peer) : read_now(peer);
+    while (rc == -EAGAIN && !peer->server->is_closing) {
+        rc = wait_idle(peer);
+        if (rc == 0)
+            rc = take_now(peer);
+        if (rc > 0)
+            rc = limit_lift(peer) < 0 ? -ENOMEM : 1;
+    }
+    return rc > 0 ? 1 : rc == -EAGAIN ? 0 : rc;
+}
+
+static int receive(struct bide__http_connection *connection)
+{
+    int rc = bide_read(connection->stream, connection->in + connection->end,
+                       connection->capacity - connection->end);
     if (rc > 0)
         connection->end += (size_t)rc;
     return rc;
 }
 
-/* What has come before the server was closed is a request that was begun. 1 or 0. */
-static int take_now(struct bide__http_connection *connection)
-{
-    ssize_t n = bide__stream_take_now(connection->stream, connection->in + connection->end,
-                                      connection->capacity - connection->end);
-    if (n > 0)
-        connection->end += (size_t)n;
-    return n > 0;
-}
-
-/* The beginning of a request: 1, or 0 if the connection ended, or an error. */
-static int wait_request(struct bide__http_connection *connection)
-{
-    bide_http_server *server = connection->server;
-    if (held(connection) > 0)
-        return 1;
-    give_back_memory(connection);
-    if (server->is_closing)
-        return take_now(connection);
-    connection->is_idle = true;
-    int rc = receive(connection, bide_time() + server->opts.idle_seconds);
-    connection->is_idle = false;
-    if (connection->is_woken) {
-        connection->is_woken = false;
-        bide_uncancel(connection->task);
-        if (rc == -ECANCELED)
-            rc = take_now(connection);
-    }
-    return rc > 0 ? 1 : rc;
-}
-
-/* 1: the head of a request is there; 0: none will come; -EBADMSG: it is refused; -ETIMEDOUT: it
- * took too long; or another error. */
-static int read_head(struct bide__http_connection *connection)
+/* Of a head that did not come at once: 1, or 0 if the connection ended, or an error. */
+static int read_rest(struct bide__http_connection *connection)
 {
     const struct bide_http_server_opts *opts = &connection->server->opts;
-    head_init(connection, opts->fields_max < BIDE__HTTP_FIELDS_INLINE ? opts->fields_max
-                                                                      : BIDE__HTTP_FIELDS_INLINE);
-    int rc = wait_request(connection);
-    if (rc <= 0)
-        return rc == -ETIMEDOUT ? 0 : rc;
-    connection->waits_since = 0;
-    while ((rc = parse(connection)) == 0) {
-        if (connection->waits_since == 0)
-            connection->waits_since = bide_time();
+    struct bide__http_peer *peer = connection->peer;
+    int rc;
+    connection->waits_since = bide_time();
+    bide_timeout_move(peer->limit, connection->waits_since + opts->header_seconds);
+    do {
         rc = make_room(connection, 1, 2 * (opts->head_bytes + BIDE__HTTP_IN_INLINE));
         if (rc == 0)
-            rc = receive(connection, connection->waits_since + opts->header_seconds);
+            rc = receive(connection);
         if (rc <= 0)
             return rc;
-    }
-    return rc;
+        rc = parse(connection);
+    } while (rc == 0);
+    int lifted = limit_lift(peer);
+    return lifted < 0 ? lifted : rc;
+}
+
+/* 1: the head of a request is there; 0: none will come; -EBADMSG: it is refused; -ECANCELED: it
+ * took too long, perhaps; or another error. */
+static int read_head(struct bide__http_peer *peer)
+{
+    const struct bide_http_server_opts *opts = &peer->server->opts;
+    int rc = wait_request(peer);
+    if (rc <= 0)
+        return rc;
+    struct bide__http_connection *connection = peer->connection;
+    connection->waits_since = 0;
+    head_init(connection, opts->fields_max < BIDE__HTTP_FIELDS_INLINE ? opts->fields_max
+                                                                      : BIDE__HTTP_FIELDS_INLINE);
+    rc = parse(connection);
+    return rc == 0 ? read_rest(connection) : rc;
 }
 
 /* What the client asks, as texts: the byte behind each part of a head is of no more use. */
@@ -350,6 +487,14 @@ static int run(struct bide__http_connection *connection)
     return rc;
 }
 
+/* It is answered as one that came to no handler; nothing comes after it. */
+static int refused(struct bide__http_connection *connection, int status, const char *why)
+{
+    connection->refused_status = status;
+    connection->refused_why = why;
+    return -EBADMSG;
+}
+
 /* Answers one request. Whether the connection goes on: 1 or 0, or an error. What went wrong with
  * the handler was reported. */
 static int exchange(struct bide__http_connection *connection)
@@ -358,8 +503,8 @@ static int exchange(struct bide__http_connection *connection)
     int rc = exchange_begin(connection);
     if (rc < 0) {
         bide__http_request_end(request);
-        return bide__http_connection_refuse(connection, rc == -EINVAL ? 400 : 503,
-                                            rc == -EINVAL ? "a malformed path" : "no memory");
+        return refused(connection, rc == -EINVAL ? 400 : 503,
+                       rc == -EINVAL ? "a malformed path" : "no memory");
     }
     connection->guard.came = guard_came;
     bide__stream_guard_begin(&connection->guard, connection->stream);
@@ -381,17 +526,16 @@ static int exchange(struct bide__http_connection *connection)
     return goes_on;
 }
 
-static int serve(struct bide__http_connection *connection)
+/* Until there are no more requests: 0, or an error. */
+static int serve(struct bide__http_peer *peer)
 {
     for (;;) {
-        int rc = read_head(connection);
+        int rc = read_head(peer);
+        struct bide__http_connection *connection = peer->connection;
         if (rc == -EBADMSG)
-            return bide__http_connection_refuse(connection, connection->head.status,
-                                                connection->head.why);
-        if (rc == -ETIMEDOUT)
-            return bide__http_connection_refuse(connection, 408, "the request took too long");
-        if (rc == -ENOMEM)
-            return bide__http_connection_refuse(connection, 503, "no memory");
+            return refused(connection, connection->head.status, connection->head.why);
+        if (rc == -ENOMEM && connection)
+            return refused(connection, 503, "no memory");
         if (rc > 0)
             rc = exchange(connection);
         if (rc <= 0)
@@ -399,34 +543,39 @@ static int serve(struct bide__http_connection *connection)
     }
 }
 
+/* Within the limit for waiting, which ends before what it stopped is answered. */
+static int serve_all(struct bide__http_peer *peer)
+{
+    int rc = bide_timeout_begin(INFINITY, &peer->limit);
+    if (rc < 0)
+        return rc;
+    rc = bide_timeout_end(peer->limit, serve(peer));
+    struct bide__http_connection *connection = peer->connection;
+    if (rc == -ETIMEDOUT && connection && held(connection) > 0)
+        refused(connection, 408, "the request took too long");
+    else if (rc == -ETIMEDOUT)
+        rc = 0;
+    if (connection && connection->refused_status > 0)
+        rc = bide__http_connection_refuse(connection, connection->refused_status,
+                                          connection->refused_why);
+    return rc;
+}
+
 int bide__http_connection_main(bide_stream *stream, void *data)
 {
     bide_http_server *server = data;
-    struct bide__http_connection *connection = malloc(sizeof *connection);
-    if (!connection)
+    struct bide__http_peer *peer = malloc(sizeof *peer);
+    if (!peer)
         return -ENOMEM;
-    memset(&connection->request, 0, offsetof(bide_http_request, scratch));
-    connection->server = server;
-    connection->stream = stream;
-    connection->task = bide_current_task();
-    connection->is_idle = false;
-    connection->is_woken = false;
-    connection->is_gone = false;
-    connection->upgrade = NULL;
-    connection->is_upgraded = false;
-    connection->in = connection->in_inline;
-    connection->capacity = sizeof connection->in_inline;
-    connection->fields = connection->fields_inline;
-    connection->begin = 0;
-    connection->end = 0;
-    bide__list_append(&server->connections, &connection->node);
-    int rc = serve(connection);
+    *peer = (struct bide__http_peer){
+        .server = server, .stream = stream, .task = bide_current_task()};
+    bide__list_append(&server->peers, &peer->node);
+    int rc = serve_all(peer);
     /* A client that takes nothing must not hold what waits for the end of the connection. */
     if (bide_within(server->opts.write_seconds, bide_drain(stream)) == -ETIMEDOUT)
         bide_abort(stream);
-    bide__list_remove(&connection->node);
-    bide__http_fields_fini(&connection->request.fields);
-    give_back_memory(connection);
-    free(connection);
+    bide__list_remove(&peer->node);
+    connection_give(peer);
+    free(peer);
     return is_of_the_connection(rc) || rc > 0 ? 0 : rc;
 }

@@ -1,5 +1,9 @@
 /*
- * One connection of a server: HTTP/1.1 requests, one after the other, in its task.
+ * The clients of a server: HTTP/1.1 requests, one after the other, in a task each.
+ *
+ * A peer is there from the beginning of a connection to its end, and small. What reading and
+ * answering a request takes is in a bide__http_connection, which a peer has from a request's first
+ * byte to its answer; the next peer goes on in the same memory while that is in the caches.
  *
  * Invariants
  *  - `in` holds, from `begin`, the head of the request that is being read or answered, and behind
@@ -18,23 +22,32 @@
 #include "http/upgrade.h"
 #include "io/stream/stream_guard.h"
 
-enum { BIDE__HTTP_FIELDS_INLINE = 32, BIDE__HTTP_IN_INLINE = 1024 };
+enum { BIDE__HTTP_FIELDS_INLINE = 32, BIDE__HTTP_IN_INLINE = 2048 };
+
+struct bide__http_peer {
+    struct bide__list node; /* in the server's peers */
+    bide_http_server *server;
+    bide_stream *stream;
+    bide_task *task;
+    bide_timeout *limit; /* of its waits for a request, or for the rest of a head */
+    struct bide__http_connection *connection; /* NULL: nothing of a request has come */
+    bool is_idle;                             /* between two requests: may be ended any time */
+    bool is_woken;                            /* cancelled while idle, because the server closes */
+};
 
 struct bide__http_connection {
-    struct bide__list node; /* in the server's connections */
-    bide_http_server *server;
+    struct bide__http_connection *next_spare;
+    struct bide__http_peer *peer;
+    bide_http_server *server; /* the peer's, as the two below */
     bide_stream *stream;
     bide_task *task;
 
     char *in;
     size_t begin, end, capacity;
-    char in_inline[BIDE__HTTP_IN_INLINE];
 
     struct bide__http1_head head;
     struct bide__http1_field *fields;
-    struct bide__http1_field fields_inline[BIDE__HTTP_FIELDS_INLINE];
 
-    bide_http_request request;
     struct bide__http1_body body;
     size_t body_at;                     /* what comes next of the body, from `begin` on */
     struct bide__http_upgrade *upgrade; /* who has the stream; NULL: it is ours */
@@ -43,14 +56,22 @@ struct bide__http_connection {
 
     double waits_since; /* for the rest of a head; 0: it was there at once */
 
-    bool is_idle;  /* between two requests: may be ended any time */
-    bool is_woken; /* cancelled while idle, because the server closes */
     bool is_continue_due;
     bool keeps_alive;
     bool is_chunked; /* the answer */
     bool is_upgraded;
     bool is_gone; /* the client */
+
+    int refused_status; /* what the client sent is no request; 0: nothing was found yet */
+    const char *refused_why;
+
+    bide_http_request request;
+    struct bide__http1_field fields_inline[BIDE__HTTP_FIELDS_INLINE];
+    char in_inline[BIDE__HTTP_IN_INLINE];
 };
+
+/* Frees what the server's peers left for the next one. */
+void bide__http_connections_free(bide_http_server *server);
 
 /* Serves the connection: the handler of the listening server. data: the HTTP server. */
 int bide__http_connection_main(bide_stream *stream, void *data);

@@ -1,9 +1,8 @@
 /*
  * Answers over HTTP/1.1.
  *
- * A small answer is put together with its head in one piece of memory and handed to the stream
- * without waiting, so that it costs one copy; answers to pipelined requests then leave together at
- * the end of the loop's turn.
+ * A small answer is put together with its head in the stream's own memory; answers to pipelined
+ * requests then leave together at the end of the loop's turn.
  */
 #include "http/connection.h"
 
@@ -138,15 +137,10 @@ static int send_file_piece(bide_stream *stream, bide_file *file, int64_t offset,
     return *ret_n < 0 ? (int)*ret_n : 0;
 }
 
-/* Head, chunk line, content and ends in one piece. */
-static int write_small(struct bide__http_connection *connection, const char *data, size_t size,
-                       bool ends, size_t room)
+/* Head, chunk line, content and ends in one piece. Returns where that ends. */
+static char *put_small(char *to, struct bide__http_connection *connection, const char *data,
+                       size_t size, bool ends)
 {
-    char small[SMALL_BYTES];
-    char *memory = room <= sizeof small ? small : malloc(room);
-    char *to = memory;
-    if (!memory)
-        return -ENOMEM;
     if (connection->request.reply_state < BIDE__REPLY_SENT)
         to = add_head(to, connection, size, ends);
     if (connection->is_chunked && size > 0)
@@ -157,9 +151,26 @@ static int write_small(struct bide__http_connection *connection, const char *dat
         to = ADD(to, "\r\n");
     if (connection->is_chunked && ends)
         to = ADD(to, "0\r\n\r\n");
-    int rc = deliver(connection, memory, (size_t)(to - memory));
-    if (memory != small)
-        free(memory);
+    return to;
+}
+
+static int write_small(struct bide__http_connection *connection, const char *data, size_t size,
+                       bool ends, size_t room)
+{
+    char *memory = NULL;
+    int rc = bide__stream_room(connection->stream, room, &memory);
+    if (rc == 0) {
+        char *end = put_small(memory, connection, data, size, ends);
+        bide__stream_wrote(connection->stream, (size_t)(end - memory));
+    }
+    if (rc != -EAGAIN)
+        return rc;
+    memory = malloc(room);
+    if (!memory)
+        return -ENOMEM;
+    char *end = put_small(memory, connection, data, size, ends);
+    rc = deliver(connection, memory, (size_t)(end - memory));
+    free(memory);
     return rc;
 }
 

@@ -75,6 +75,7 @@ void bide__http_server_refresh(bide_http_server *server)
 
 static void server_delete(bide_http_server *server)
 {
+    bide__http_connections_free(server);
     bide_handle_free(server->grace);
 #if BIDE_HAVE_TLS
     bide_tls_unref(server->opts.tls);
@@ -101,7 +102,7 @@ static int server_new(bide_http_app *app, const struct bide_http_server_opts *op
 #endif
     server->app = app;
     server->loop = bide_loop_current();
-    bide__list_init(&server->connections);
+    bide__list_init(&server->peers);
     *ret_server = server;
     return 0;
 }
@@ -177,15 +178,15 @@ int bide_http_server_close(bide_http_server *server)
         return 0;
     server->is_closing = true;
     bide_server_close(server->listener);
-    bide__list_each(node, &server->connections)
+    bide__list_each(node, &server->peers)
     {
-        struct bide__http_connection *connection = bide__container(
-            node, struct bide__http_connection, node);
-        if (connection->is_idle) {
-            connection->is_woken = true;
-            bide_cancel(connection->task);
-        } else if (connection->upgrade) {
-            connection->upgrade->closing(connection->upgrade);
+        struct bide__http_peer *peer = bide__container(node, struct bide__http_peer, node);
+        struct bide__http_upgrade *upgrade = peer->connection ? peer->connection->upgrade : NULL;
+        if (peer->is_idle) {
+            peer->is_woken = true;
+            bide_cancel(peer->task);
+        } else if (upgrade) {
+            upgrade->closing(upgrade);
         }
     }
     double seconds = server->opts.grace_seconds;

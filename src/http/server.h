@@ -1,8 +1,7 @@
 /*
  * A server, as its connections see it.
  *
- * Invariant: every connection is in `connections` from its beginning to its end, and the server
- * outlives them.
+ * Invariant: every peer is in `peers` from its beginning to its end, and the server outlives them.
  */
 #ifndef BIDE_HTTP_SERVER_INTERNAL_H
 #define BIDE_HTTP_SERVER_INTERNAL_H
@@ -19,7 +18,9 @@ struct bide_http_server {
     bide_server *listener;
     struct bide_http_server_opts opts; /* without zeroes */
     char *name;
-    struct bide__list connections;
+    struct bide__list peers;             /* struct bide__http_peer */
+    struct bide__http_connection *spare; /* for the next request of any peer */
+    unsigned n_spare;
     bool is_closing;
     bool is_app_begun;
     bide_handle *grace;

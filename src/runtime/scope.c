@@ -213,7 +213,11 @@ void bide__scope_demand(struct bide__scope *scope)
 
 static void scope_expired(struct bide__timer *timer)
 {
-    bide__scope_demand(bide__container(timer, struct bide__scope, timer));
+    struct bide__scope *scope = bide__container(timer, struct bide__scope, timer);
+    if (scope->deadline_ns <= timer->deadline_ns)
+        bide__scope_demand(scope);
+    else if (scope->deadline_ns != BIDE__NEVER) /* it was postponed */
+        bide__timer_set(scope->loop->timers, timer, scope->deadline_ns);
 }
 
 /* Whether the scope has passed its limit decides itself at once if the moment lies in the past. */
@@ -327,6 +331,20 @@ int bide_timeout_move(bide_timeout *timeout, double deadline)
         return -EALREADY;
     scope_set_deadline(&timeout->scope, bide__loop_now_ns(timeout->scope.loop),
                        bide__seconds_to_ns(deadline));
+    return 0;
+}
+
+int bide__timeout_postpone(bide_timeout *timeout, int64_t deadline_ns)
+{
+    struct bide__scope *scope = &timeout->scope;
+    if (scope->pending)
+        return -EALREADY;
+    bool is_timed = bide__timer_is_set(&scope->timer);
+    if (is_timed ? scope->timer.deadline_ns <= deadline_ns : deadline_ns == BIDE__NEVER) {
+        scope->deadline_ns = deadline_ns;
+        return 0;
+    }
+    scope_set_deadline(scope, 0, deadline_ns);
     return 0;
 }
 

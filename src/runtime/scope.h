@@ -19,6 +19,7 @@
 #include "runtime/timer.h"
 
 #include <bide/loop.h>
+#include <bide/timeout.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,6 +45,13 @@ struct bide__scope {
     struct bide__timer timer;
     int64_t deadline_ns;
 };
+
+/*
+ * Puts off a limit that is moved very often: costs no more than a store as long as it does not
+ * become earlier. The loop may wake once at the old moment, which is why bide_timeout_move() does
+ * not do it. -EALREADY: it has expired.
+ */
+BIDE_EXPORT int bide__timeout_postpone(bide_timeout *timeout, int64_t deadline_ns);
 
 /* Puts the scope on the task's stack. */
 void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
