@@ -113,10 +113,14 @@ void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*en
                       void *argument)
 {
     assert((char *)top - (char *)low >= 1024);
+#if BIDE__SANITIZED
     *fiber = (struct bide__fiber){
         .stack_low = low,
         .stack_size = (size_t)((char *)top - (char *)low),
     };
+#else
+    (void)low;
+#endif
 #if BIDE__TSAN
     fiber->sanitizer_fiber = __tsan_create_fiber(0);
 #endif

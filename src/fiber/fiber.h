@@ -24,11 +24,15 @@
 
 struct bide__fiber {
     void *sp; /* what bide__switch() saved, or bide__switch_prepare() laid out */
+#if BIDE__SANITIZED
     const void *stack_low;
     size_t stack_size;
     void *sanitizer_stack; /* address sanitizer's fake stack while switched away */
     void *sanitizer_fiber; /* thread sanitizer's handle */
+#endif
+#if BIDE__VALGRIND
     unsigned valgrind_id;
+#endif
 };
 
 /* The stack that runs now, the calling thread's own or one that somebody else describes, as what is
@@ -90,7 +94,7 @@ static inline void bide__fiber_switch(struct bide__fiber *from, struct bide__fib
 /* The last switch out of a fiber: `from` is never continued. */
 _Noreturn static inline void bide__fiber_leave(struct bide__fiber *from, struct bide__fiber *to)
 {
-    bide__switch(&from->sp, &to->sp);
+    bide__switch_inline(&from->sp, &to->sp);
     __builtin_unreachable();
 }
 

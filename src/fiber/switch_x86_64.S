@@ -2,9 +2,9 @@
  * The switch for x86-64: six callee-saved registers, the control words of SSE and x87, the stack
  * pointer.
  *
- * Invariant: the unwind information holds at every instruction. Until the stack pointer changes it
- * describes the context that is being left, whose saved registers stay where they are; afterwards
- * the one that is being continued.
+ * Invariant: the unwind information holds at every instruction. Up to the jump it describes the
+ * context that is being left, whose saved registers stay where they are; behind .Lcontinue the one
+ * that is being continued.
  *
  * What the speed hangs on:
  *  - It ends in a jump. A `ret` would be predicted to go where this thread's last call came from,
@@ -17,8 +17,9 @@
  *    operation sets a status flag.
  *
  * A saved context, from the saved stack pointer upwards:
- *     0 MXCSR   4 x87 control word   8 r15   16 r14   24 r13   32 r12   40 rbx   48 rbp
- *     56 where to continue
+ *     0 where to continue, with rdi pointing here   8 MXCSR   12 x87 control word
+ * Behind that is what who left it restores himself. Here:
+ *     16 r15   24 r14   32 r13   40 r12   48 rbx   56 rbp   64 where to return
  */
 #include "fiber/switch.h"
 
@@ -34,41 +35,49 @@
 bide__switch: /* (void **ret_sp, void *const *sp) */
     .cfi_startproc
     endbr64
-    leaq -56(%rsp), %rsp
-    .cfi_adjust_cfa_offset 56
-    stmxcsr (%rsp)
-    fnstcw 4(%rsp)
-    movq %rbp, 48(%rsp)
-    .cfi_rel_offset %rbp, 48
-    movq %rbx, 40(%rsp)
-    .cfi_rel_offset %rbx, 40
-    movq %r12, 32(%rsp)
-    .cfi_rel_offset %r12, 32
-    movq %r13, 24(%rsp)
-    .cfi_rel_offset %r13, 24
-    movq %r14, 16(%rsp)
-    .cfi_rel_offset %r14, 16
-    movq %r15, 8(%rsp)
-    .cfi_rel_offset %r15, 8
-    movl (%rsp), %eax
-    movzwl 4(%rsp), %edx
+    leaq -64(%rsp), %rsp
+    .cfi_adjust_cfa_offset 64
+    stmxcsr 8(%rsp)
+    fnstcw 12(%rsp)
+    leaq .Lcontinue(%rip), %rax
+    movq %rax, (%rsp)
+    movq %rbp, 56(%rsp)
+    .cfi_rel_offset %rbp, 56
+    movq %rbx, 48(%rsp)
+    .cfi_rel_offset %rbx, 48
+    movq %r12, 40(%rsp)
+    .cfi_rel_offset %r12, 40
+    movq %r13, 32(%rsp)
+    .cfi_rel_offset %r13, 32
+    movq %r14, 24(%rsp)
+    .cfi_rel_offset %r14, 24
+    movq %r15, 16(%rsp)
+    .cfi_rel_offset %r15, 16
+    movl 8(%rsp), %eax
+    movzwl 12(%rsp), %edx
     movq %rsp, (%rdi)
     movq (%rsi), %rdi
-    movq 56(%rdi), %rcx
-    xorl (%rdi), %eax
+    xorl 8(%rdi), %eax
     testl $MXCSR_CONTROL, %eax
     jne .Lload_control
-    cmpw 4(%rdi), %dx
+    cmpw 12(%rdi), %dx
     jne .Lload_control
 .Lcontrol_loaded:
-    movq 8(%rdi), %r15
-    movq 16(%rdi), %r14
-    movq 24(%rdi), %r13
-    movq 32(%rdi), %r12
-    movq 40(%rdi), %rbx
-    movq 48(%rdi), %rbp
-    .cfi_remember_state
-    leaq 64(%rdi), %rsp
+    notrack jmp *(%rdi)
+.Lload_control:
+    ldmxcsr 8(%rdi)
+    fldcw 12(%rdi)
+    jmp .Lcontrol_loaded
+.Lcontinue:
+    .cfi_def_cfa %rdi, 72
+    movq 16(%rdi), %r15
+    movq 24(%rdi), %r14
+    movq 32(%rdi), %r13
+    movq 40(%rdi), %r12
+    movq 48(%rdi), %rbx
+    movq 56(%rdi), %rbp
+    movq 64(%rdi), %rcx
+    leaq 72(%rdi), %rsp
     .cfi_def_cfa %rsp, 0
     .cfi_restore %rbp
     .cfi_restore %rbx
@@ -78,11 +87,6 @@ bide__switch: /* (void **ret_sp, void *const *sp) */
     .cfi_restore %r15
     .cfi_register %rip, %rcx
     notrack jmp *%rcx
-    .cfi_restore_state
-.Lload_control:
-    ldmxcsr (%rdi)
-    fldcw 4(%rdi)
-    jmp .Lcontrol_loaded
     .cfi_endproc
     .size bide__switch, . - bide__switch
 
@@ -101,9 +105,16 @@ bide__switch_start:
     .cfi_undefined %rip
     nop
 .Lstart:
-    endbr64
-    movq %r13, %rdi
-    callq *%r12
+    leaq 32(%rdi), %rsp
+    movq 16(%rdi), %rax
+    movq 24(%rdi), %rdi
+    xorl %ebp, %ebp /* chains of frame pointers end here, too */
+    leaq .Lend(%rip), %rcx
+    pushq %rcx /* no call: it would be predicted to be returned from */
+    .cfi_def_cfa %rsp, 8
+    notrack jmp *%rax
+.Lend:
+    .cfi_def_cfa %rsp, 0
     ud2
     .cfi_endproc
     .size bide__switch_start, . - bide__switch_start
@@ -116,19 +127,13 @@ bide__switch_prepare: /* (void *top, void (*entry)(void *), void *argument) */
     .cfi_startproc
     endbr64
     andq $-16, %rdi
-    leaq -64(%rdi), %rax
-    xorl %ecx, %ecx
-    movq %rcx, (%rax)
-    stmxcsr (%rax)
-    fnstcw 4(%rax)
-    movq %rcx, 8(%rax)
-    movq %rcx, 16(%rax)
-    movq %rdx, 24(%rax)
-    movq %rsi, 32(%rax)
-    movq %rcx, 40(%rax)
-    movq %rcx, 48(%rax) /* rbp: chains of frame pointers end here, too */
+    leaq -32(%rdi), %rax
     leaq .Lstart(%rip), %rcx
-    movq %rcx, 56(%rax)
+    movq %rcx, (%rax)
+    stmxcsr 8(%rax)
+    fnstcw 12(%rax)
+    movq %rsi, 16(%rax)
+    movq %rdx, 24(%rax)
     retq
     .cfi_endproc
     .size bide__switch_prepare, . - bide__switch_prepare

@@ -47,6 +47,8 @@ static int cancel_request(bide_task *task, char *message)
         return 1;
     }
     coro->n_cancels++;
+    if (!coro->begun && !coro->always_start)
+        coro->ready.run = bide__coro_run_cancelled;
     if (message) {
         free(coro->cancel_message);
         coro->cancel_message = message;

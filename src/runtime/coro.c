@@ -7,6 +7,7 @@
 #include "fiber/overflow.h"
 #include "runtime/generator.h"
 #include "runtime/group.h"
+#include "runtime/inspect.h"
 #include "runtime/report.h"
 
 #include <stdalign.h>
@@ -130,6 +131,7 @@ void bide__coro_end(struct bide__coro *coro, int result)
 static void coro_main(void *data)
 {
     struct bide__coro *coro = data;
+    coro->begun = true;
     bide__coro_end(coro, coro->entry(coro->arguments));
     bide__fiber_leave(&coro->fiber, &coro->loop->fiber);
 }
@@ -138,6 +140,17 @@ void bide__coro_run(struct bide__ready *ready)
 {
     struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
     if (!coro->loop->closing)
+        bide__coro_continue(coro);
+}
+
+void bide__coro_run_cancelled(struct bide__ready *ready)
+{
+    struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
+    if (coro->loop->closing)
+        return;
+    if (coro->n_cancels > 0)
+        bide__coro_abandon(coro);
+    else
         bide__coro_continue(coro);
 }
 
@@ -158,6 +171,8 @@ static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
                       struct bide__stack stack, const struct bide_task_opts *opts)
 {
     memset(&coro->wait, 0, offsetof(struct bide__coro, fiber) - offsetof(struct bide__coro, wait));
+    memset(&coro->abandon, 0,
+           offsetof(struct bide__coro, node) - offsetof(struct bide__coro, abandon));
     coro->created = true;
     coro->values = bide__context_inherit();
     coro->always_start = opts && opts->always_start;
@@ -256,8 +271,8 @@ void bide__coro_abandon(struct bide__coro *coro)
 
 void bide__probe(struct bide__coro *coro)
 {
-    while (coro->probe) {
-        coro->probe(coro);
+    while (coro->probed) {
+        bide__inspect_here(coro);
         bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
     }
 }

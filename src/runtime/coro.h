@@ -59,50 +59,55 @@ struct bide__in_line {
 
 struct bide__generator;
 
+/*
+ * What a switch touches is the first line of the cache, `fiber.sp` its last word; what a wait for
+ * another task touches is the second.
+ */
 struct bide__coro {
     struct bide__ready ready;
     bide_loop *loop;
-    bide_task *task;
-    struct bide__scope *scope; /* the innermost */
     /* From here to `fiber`: zeroed when a task is made. */
     const struct bide__wait_kind *wait; /* set while parked */
     void *wait_data;                    /* the kind's */
     int wake_result;
-    unsigned n_groups; /* open ones */
     uint16_t n_unwaited;
     uint16_t n_refused; /* suspending calls that failed in a row */
     bool deliver;       /* something visible is pending: suspending calls fail */
+    bool probed;        /* to be looked at on its parked stack, see inspect.c */
     bool created;       /* not started */
     bool begun;
     bool finished;
-    bool always_start;
-    bool spinning; /* reported for ignoring its cancel */
     bool interrupt_queued;
-    bool woken; /* before it could park, see awaitable.c */
-    unsigned n_cancels;
-    unsigned walk_mark; /* deadlock search */
-    struct bide__coro *walk_next;
-    struct bide__coro *interrupt_next;
-    bide_group *group;
-    struct bide__generator *generator; /* the innermost whose body it is inside of */
-    char *cancel_message;
-    struct bide__values *values; /* the context variables */
-    const struct bide_awaitable *awaited;
+    bool woken;                /* before it could park, see awaitable.c */
+    bool spinning;             /* reported for ignoring its cancel */
+    struct bide__fiber fiber;  /* of the stack that it stands on */
+    struct bide__scope *scope; /* the innermost */
+    bide_task *task;
+    union {                         /* both begin with the node, and are used one at a time */
+        struct bide__waiter waiter; /* awaiting one task; its node, queueing for a stream */
+        struct bide__in_line in_line;
+    };
+    /* From here to `node`: zeroed when a task is made. */
     /*
      * Set around waits that leave more than the control block's own node in objects that outlive
      * the loop: takes it back, because the closing loop gives the task up, before its wake-up
      * (`wait` is set) or after it. Runs no user code but drops.
      */
     void (*abandon)(struct bide__coro *coro);
-    void (*probe)(struct bide__coro *coro); /* to be called on the parked stack, see inspect.c */
-    struct bide__fiber fiber;               /* of the stack that it stands on */
-    struct bide__list node;                 /* in the loop's tasks */
-    struct bide__list sibling;              /* in the group's children */
-    union {                         /* both begin with the node, and are used one at a time */
-        struct bide__waiter waiter; /* awaiting one task; its node, queueing for a stream */
-        struct bide__in_line in_line;
-    };
-    struct bide__timer timer; /* sleeping */
+    bide_group *group;
+    struct bide__generator *generator; /* the innermost whose body it is inside of */
+    char *cancel_message;
+    const struct bide_awaitable *awaited;
+    struct bide__coro *walk_next;
+    unsigned walk_mark; /* deadlock search */
+    unsigned n_cancels;
+    struct bide__coro *interrupt_next;
+    unsigned n_groups; /* open ones */
+    bool always_start;
+    struct bide__list node;      /* in the loop's tasks */
+    struct bide__list sibling;   /* in the group's children */
+    struct bide__timer timer;    /* sleeping */
+    struct bide__values *values; /* the context variables */
     int (*entry)(void *arguments);
     void *arguments;
     struct bide__stack stack;
@@ -114,20 +119,39 @@ struct bide__coro {
 void bide__coro_free(struct bide__coro *coro);
 /* Ends, with -ECANCELED, and releases a task that never began. */
 void bide__coro_abandon(struct bide__coro *coro);
-/* Runs what was to be looked at on the task's own stack, and parks it again. */
+_Static_assert(offsetof(struct bide__coro, fiber) + sizeof(void *) <= 64, "one line of the cache");
+
+/* Shows the task's own stack, on which it was continued for that, and parks it again. */
 void bide__probe(struct bide__coro *coro);
 /* A wait ended with -ECANCELED: the call that waited fails because of what is pending. */
 void bide__refused(struct bide__coro *coro);
 
+/* What the ready queue runs for a task. */
+void bide__coro_run(struct bide__ready *ready);
+
+/* Who runs when the current task stops: the turn's next entry, if that is a task, past the loop;
+ * else the loop. */
+static inline struct bide__fiber *bide__switch_target(bide_loop *loop)
+{
+    struct bide__ready *ready = loop->batch;
+    if (!ready || ready->run != bide__coro_run)
+        return &loop->fiber;
+    struct bide__coro *next = bide__container(ready, struct bide__coro, ready);
+    loop->batch = ready->next;
+    loop->runs_unpolled++;
+    loop->current = next;
+    return &next->fiber;
+}
+
 /*
- * Back to the loop, until it continues this task. This and what calls it on the way from a
+ * To whoever is next, until somebody continues this task. This and what calls it on the way from a
  * suspending call is inline for the reason given in fiber/switch_inline.h.
  */
 static inline void bide__switch_out(struct bide__coro *coro)
 {
     coro->n_unwaited = 0;
-    bide__fiber_switch(&coro->fiber, &coro->loop->fiber);
-    if (__builtin_expect(coro->probe != NULL, 0))
+    bide__fiber_switch(&coro->fiber, bide__switch_target(coro->loop));
+    if (__builtin_expect(coro->probed, 0))
         bide__probe(coro);
 }
 
@@ -149,19 +173,14 @@ static inline int bide__park(struct bide__coro *coro, const struct bide__wait_ki
     return coro->wake_result;
 }
 
-/* Begins or continues a task from the loop, until it switches back. */
+/* Begins or continues a task from the loop, until it or one that was continued after it switches
+ * back. */
 static inline void bide__coro_continue(struct bide__coro *coro)
 {
     bide_loop *loop = coro->loop;
-    if (!coro->begun) {
-        if (coro->n_cancels > 0 && !coro->always_start) {
-            bide__coro_abandon(coro);
-            return;
-        }
-        coro->begun = true;
-    }
     loop->current = coro;
     bide__fiber_switch(&loop->fiber, &coro->fiber);
+    coro = loop->current;
     loop->current = NULL;
     if (coro->finished)
         bide__coro_free(coro);
@@ -251,8 +270,8 @@ int bide__coro_arm_thread(void);
 void bide__coro_disarm_thread(void);
 /* Schedules the first step. */
 void bide__coro_start(struct bide__coro *coro);
-/* What the ready queue runs for a task. */
-void bide__coro_run(struct bide__ready *ready);
+/* What it runs for one that was cancelled before its first step. */
+void bide__coro_run_cancelled(struct bide__ready *ready);
 /* Gives the task its result; it runs no more. */
 void bide__coro_end(struct bide__coro *coro, int result);
 

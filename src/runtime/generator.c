@@ -9,6 +9,7 @@
 #include "runtime/generator.h"
 
 #include "runtime/coro.h"
+#include "runtime/inspect.h"
 #include "runtime/report.h"
 #include "runtime/thread_stacks.h"
 
@@ -99,7 +100,7 @@ void bide__generator_step_other(struct bide__generator *generator, struct bide__
                                 struct bide__scope *base)
 {
     while (generator->step == BIDE__STEP_PROBE) {
-        coro->probe(coro);
+        bide__inspect_here(coro);
         bide__fiber_switch(&generator->consumer, &coro->loop->fiber);
     }
     if (generator->step == BIDE__STEP_YIELD)

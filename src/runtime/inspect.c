@@ -1,6 +1,6 @@
 /*
  * Looking at a parked task from outside: its backtrace is taken by continuing it for a moment,
- * inside its own wait, where it calls `probe` and parks again.
+ * inside its own wait, where it shows its frames and parks again.
  */
 #include "runtime/inspect.h"
 
@@ -14,10 +14,10 @@
 
 enum { FRAMES_MAX = 64, PROBE_STACK_BYTES = 12 * 1024 };
 
-static void probe_backtrace(struct bide__coro *coro)
+void bide__inspect_here(struct bide__coro *coro)
 {
     void *frames[FRAMES_MAX];
-    coro->probe = NULL;
+    coro->probed = false;
     int n = backtrace(frames, FRAMES_MAX);
     backtrace_symbols_fd(frames, n, STDERR_FILENO);
 }
@@ -41,13 +41,13 @@ static void print_backtrace(struct bide__coro *coro)
     if (!coro->begun)
         return;
     if (has_room(coro->fiber.sp, stack_of(coro, coro->generator))) {
-        coro->probe = probe_backtrace;
+        coro->probed = true;
         bide__fiber_switch(&coro->loop->fiber, &coro->fiber);
     }
     for (struct bide__generator *at = coro->generator; at; at = at->outer) {
         if (!has_room(at->consumer.sp, stack_of(coro, at->outer)))
             continue;
-        coro->probe = probe_backtrace;
+        coro->probed = true;
         at->step = BIDE__STEP_PROBE;
         bide__fiber_switch(&coro->loop->fiber, &at->consumer);
     }

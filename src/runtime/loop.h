@@ -45,7 +45,10 @@ struct bide__piece {
 
 struct bide_loop {
     struct bide__ready_queue ready;
+    struct bide__ready *batch;  /* what is left to run in this turn */
     struct bide__coro *current; /* the task that runs; NULL while callbacks do */
+    unsigned runs_unpolled;     /* entries run since the engine was last asked */
+    unsigned clock_at;          /* read the clock when there were that many */
     struct bide__fiber fiber;   /* the loop's own stack, while a task runs */
     struct bide_engine *engine;
     struct bide__timers *timers;
@@ -64,10 +67,8 @@ struct bide_loop {
     bool stacks_armed;
     int stop_error;
     pthread_t thread;
-    int64_t polled_ns;       /* when the engine was last asked */
-    unsigned runs_unpolled;  /* entries run since then */
-    unsigned runs_unclocked; /* entries run since the clock was last read */
-    unsigned clock_every;    /* read it after that many */
+    int64_t polled_ns;    /* when the engine was last asked */
+    unsigned clock_every; /* entries between two looks at the clock */
 
     struct bide__coro *interrupts; /* parked tasks that a cancel has to reach, see cancel.c */
     struct bide__coro **interrupts_last;

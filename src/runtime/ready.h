@@ -48,6 +48,14 @@ static inline struct bide__ready *bide__ready_pop(struct bide__ready_queue *queu
     return ready;
 }
 
+/* Empties the queue: its first entry, from which `next` leads to the others. */
+static inline struct bide__ready *bide__ready_take_all(struct bide__ready_queue *queue)
+{
+    struct bide__ready *first = queue->first;
+    bide__ready_init(queue);
+    return first;
+}
+
 /* Empties `from` into the empty queue `to`. */
 static inline void bide__ready_take(struct bide__ready_queue *to, struct bide__ready_queue *from)
 {

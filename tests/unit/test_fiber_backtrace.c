@@ -173,7 +173,7 @@ static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *
 {
     struct landmarks *seen = data;
     const char *ip = (const char *)_Unwind_GetIP(context);
-    if (ip > bide__switch_start && ip < bide__switch_start + 16)
+    if (ip > bide__switch_start && ip < bide__switch_start + 32)
         seen->reached_start = true;
     if ((const char *)_Unwind_GetCFA(context) > stepping_frame &&
         (const char *)_Unwind_GetCFA(context) < stepping_frame + 4096)
@@ -191,7 +191,7 @@ __attribute__((no_sanitize("address"), no_sanitize("thread"))) static void on_st
     const ucontext_t *context = data;
     const char *ip = (const char *)context->uc_mcontext.gregs[REG_RIP];
     const char *from = (const char *)(uintptr_t)bide__switch;
-    if (ip < from || ip >= bide__switch_start + 16)
+    if (ip < from || ip >= bide__switch_start + 32)
         return;
     struct landmarks seen = {0};
     _Unwind_Backtrace(look_at_frame, &seen);
