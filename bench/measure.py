@@ -7,14 +7,15 @@ no processor if there are two; a contestant that measures itself has one for its
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 from typing import NamedTuple
 
 import figures
 
-# A contestant that says nothing for so long hangs.
-PATIENCE_S = 120
+# A contestant that says nothing for so long hangs. A million tasks of a slow one take a while.
+PATIENCE_S = 300
 # What a program has open beside its connections.
 FILES_BESIDE = 100
 
@@ -89,7 +90,8 @@ class Server:
 
     def __enter__(self):
         try:
-            self.port = int(self.process.stdout.readline())
+            said, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+            self.port = int(self.process.stdout.readline() if said else "")
         except ValueError as error:
             self.__exit__()
             raise Failed(f"said no port: {self.errors or 'nothing'}") from error

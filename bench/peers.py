@@ -67,7 +67,7 @@ def said(*command):
     return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else ""
 
 
-def run_build(command, folder=None, environment=None):
+def run_build(command, how="", folder=None, environment=None):
     done = subprocess.run(
         list(map(str, command)),
         stdout=subprocess.PIPE,
@@ -77,8 +77,9 @@ def run_build(command, folder=None, environment=None):
         env={**os.environ, **(environment or {})},
     )
     if done.returncode != 0:
-        last = done.stdout.strip().splitlines()[-1:] or ["without a word"]
-        raise Missing(f"{pathlib.Path(command[0]).name} can't build it: {last[0]}")
+        lines = done.stdout.strip().splitlines() or ["without a word"]
+        error = next((line for line in lines if "error" in line), lines[-1])
+        raise Missing(f"{pathlib.Path(command[0]).name} can't build it{how}: {error.strip()}")
 
 
 def is_fresh(binary, sources):
@@ -123,7 +124,7 @@ def c_peer(source, library, package, *arguments):
         wanted = flags()
         if not is_fresh(binary, [path, *SOURCES.glob("*.h")]):
             line = [tool(compiler, f"Debian: {compiler}"), "-O2", "-o", binary, path]
-            run_build([*line, *wanted, "-pthread"])
+            run_build([*line, *wanted, "-pthread"], f" (Debian: {package})")
         return [binary]
 
     def version():
@@ -156,10 +157,14 @@ def cargo_peer(folder, name, *arguments):
 
     @functools.lru_cache(None)
     def command(place):
-        cargo = tool("cargo", "rustup; Debian's is too old")
+        cargo = tool("cargo", "1.78 or later; Debian 12 has an older one")
         target = place.peers / "cargo"
-        run_build([cargo, "build", "--release", "--locked", "--target-dir", target], project)
-        return [target / "release" / name]
+        build = [cargo, "build", "--release", "--locked", "--target-dir", target]
+        run_build(build, " (from the registry of crates)", project)
+        binary = target / "release" / name
+        if not binary.exists():
+            raise Missing(f"{folder} has no program {name}")
+        return [binary]
 
     def version():
         lines = (project / "Cargo.lock").read_text().splitlines()

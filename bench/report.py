@@ -79,6 +79,10 @@ def number(value):
     return f"{value:.4g}" if value >= 0.01 or value == 0 else f"{value:.2e}"
 
 
+def ratio_in_words(ratio):
+    return f"{ratio:.3f}" if ratio < 10 else f"{ratio:,.1f}"
+
+
 def reference_of(workload, wanted=None):
     """The contestant to compare with: the wanted one, the usual one, or the first there is."""
     rows = workload["contestants"]
@@ -133,7 +137,8 @@ def table(name, workload, wanted=None):
         if contestant == reference:
             cells += ["1", "", "", ""]
         else:
-            cells += [f"{ratio:.3f}" for ratio in compared[:3]] + [VERDICTS[compared.verdict]]
+            cells += [ratio_in_words(ratio) for ratio in compared[:3]]
+            cells.append(VERDICTS[compared.verdict])
         rows.append(cells + also[contestant])
     head = f"{name}: {workload['title']}" if workload["title"] != name else name
     head += f"; {workload['unit']}, {workload['better']} is better"

@@ -54,7 +54,8 @@ class Run:
         seconds = self.options.seconds * workload.longer
 
         def load(port, pid):
-            command = [self.place.build / "bench" / "load", *workload.load, "-p", port, "-P", pid]
+            program, *words = workload.load
+            command = [self.place.build / "bench" / program, *words, "-p", port, "-P", pid]
             return [str(word) for word in (*command, "-d", seconds)]
 
         return {workload.name: workload.record(measure.served(line, program.environment, load))}

@@ -13,10 +13,18 @@ processor time. Echo servers take two arguments: echo or line, and the size of t
 from typing import NamedTuple
 
 from figures import Record
-from peers import built, configured, go_peer
+from peers import built, c_peer, cargo_peer, configured, go_peer, python_peer
 
 # How much room there is behind a message: a read that fills its buffer has to be repeated.
 ROOM_BYTES = 4096
+
+
+# In words with the unit: which is better, and how it follows from what the generator said.
+FIGURES = {
+    "requests per CPU second": ("more", lambda said: said["requests"] / said["server_cpu_s"]),
+    "µs, 99 of 100 answers": ("less", lambda said: said["p99_us"]),
+    "bytes per connection": ("less", lambda said: said["bytes"]),
+}
 
 
 class Measured(NamedTuple):
@@ -36,18 +44,21 @@ class Served(NamedTuple):
     contestants: dict
     reference: str
     title: str
-    load: tuple  # what the load generator is asked for
+    load: tuple  # the load generator and what it is asked for
     connections: int
     longer: float = 1  # how many times the usual time this needs
+    figure: str = "requests per CPU second"  # the main one, of FIGURES
 
     def record(self, said):
         """What the load generator said, as a figure of the server."""
-        if "requests" not in said:
-            return Record(self.name, said["bytes"], "bytes per connection")
-        also = {"per s": said["requests"] / said["seconds"]}
-        also.update({f"{p} µs": said[f"{p.replace('.', '')}_us"] for p in ("p50", "p99", "p99.9")})
-        value = said["requests"] / said["server_cpu_s"]
-        return Record(self.name, value, "requests per CPU second", "more", also)
+        better, take = FIGURES[self.figure]
+        also = {}
+        if "requests" in said:
+            also["per s"] = said["requests"] / said["seconds"]
+        if "p50_us" in said:
+            names = {"p50 µs": "p50_us", "p99 µs": "p99_us", "p99.9 µs": "p999_us"}
+            also.update({words: said[name] for words, name in names.items()})
+        return Record(self.name, take(said), self.figure, better, also)
 
 
 def bytes_in_words(size):
@@ -61,14 +72,24 @@ ECHO = {
     "bide uring": built("echo_server", engine="uring"),
     "bide protocol epoll": built("protocol_echo", engine="epoll"),
     "bide protocol uring": built("protocol_echo", engine="uring"),
+    "libuv": c_peer("uv_echo.c", "libuv", "libuv1-dev"),
+    "Boost.Asio": c_peer("asio_echo.cpp", None, "libboost-dev"),
+    "tokio": cargo_peer("tokio", "echo"),
+    "Go": go_peer("peers/echo.go"),
+    "uvloop protocols": python_peer("asyncio_echo.py", "protocols", "uvloop", module="uvloop"),
+    "uvloop streams": python_peer("asyncio_echo.py", "streams", "uvloop", module="uvloop"),
+    "asyncio protocols": python_peer("asyncio_echo.py", "protocols", "asyncio"),
+    "asyncio streams": python_peer("asyncio_echo.py", "streams", "asyncio"),
 }
+LINE = {name: program for name, program in ECHO.items() if name != "raw uring"}
 
 HTTP = {
     "nginx": configured("nginx.py", "nginx", "nginx-light"),
     "raw epoll": built("raw_epoll_http"),
     "bide epoll": built("http_server", engine="epoll"),
     "bide uring": built("http_server", engine="uring"),
-    "go net/http": go_peer("http_server.go"),
+    "libevent evhttp": c_peer("evhttp.c", "libevent", "libevent-dev"),
+    "Go net/http": go_peer("peers/http.go"),
 }
 
 
@@ -76,15 +97,68 @@ def with_arguments(contestants, *arguments):
     return {name: program(*arguments) for name, program in contestants.items()}
 
 
+def name_of(size):
+    return bytes_in_words(size).replace(" ", "")
+
+
 def echo(size, connections):
     return Served(
-        name=f"echo/{bytes_in_words(size).replace(' ', '')}/{connections}",
+        name=f"echo/{name_of(size)}/{connections}",
         contestants=with_arguments(ECHO, "echo", size + ROOM_BYTES),
         reference="raw epoll",
         title=f"echo of {bytes_in_words(size)}, {connections:,} connections",
-        load=("echo", "-s", size, "-c", connections),
+        load=("load", "echo", "-s", size, "-c", connections),
         connections=connections,
         longer=max(1, connections / 2000),
+    )
+
+
+def paced(per_second):
+    """Less than all of them can do, so that times are not those of waiting for a full server."""
+    return Served(
+        name=f"paced/{per_second}",
+        contestants=with_arguments(ECHO, "echo", 64 + ROOM_BYTES),
+        reference="raw epoll",
+        title=f"echo of 64 B, 64 connections, {per_second:,} due a second",
+        load=("load", "echo", "-s", 64, "-c", 64, "-r", per_second),
+        connections=64,
+        longer=2,
+        figure="µs, 99 of 100 answers",
+    )
+
+
+def line(at_once):
+    words = f", {at_once} at once" if at_once > 1 else ""
+    return Served(
+        name=f"line/{at_once}",
+        contestants=with_arguments(LINE, "line", 64 * 1024),
+        reference="raw epoll",
+        title=f"lines of 64 B{words}, 64 connections",
+        load=("load", "line", "-s", 64, "-c", 64, "-n", at_once),
+        connections=64,
+    )
+
+
+def connect(at_once):
+    return Served(
+        name=f"connect/{at_once}",
+        contestants=with_arguments(ECHO, "echo", 64 + ROOM_BYTES),
+        reference="raw epoll",
+        title=f"connect, echo of 64 B, close; {at_once} at a time",
+        load=("load", "connect", "-s", 64, "-c", at_once),
+        connections=at_once,
+    )
+
+
+def idle(connections):
+    return Served(
+        name=f"idle/{connections}",
+        contestants=with_arguments(ECHO, "echo", 64 + ROOM_BYTES),
+        reference="bide epoll",
+        title=f"memory of {connections:,} connections after an echo each",
+        load=("load", "idle", "-s", 64, "-c", connections),
+        connections=connections,
+        figure="bytes per connection",
     )
 
 
@@ -95,20 +169,24 @@ def http(connections, pipelined):
         contestants=HTTP,
         reference="nginx",
         title=f"HTTP text of 13 B, {connections:,} connections{words}",
-        load=("http", "-c", connections, "-n", pipelined),
+        load=("load", "http", "-c", connections, "-n", pipelined),
         connections=connections,
     )
 
 
 WORKLOADS = [
     *(echo(size, n) for size in (64, 1024, 16384) for n in (1, 64, 1000, 10000)),
+    *(line(n) for n in (1, 16)),
+    *(connect(n) for n in (1, 64)),
+    paced(10000),
+    idle(5000),
     *(http(connections, n) for connections, n in ((64, 1), (1000, 1), (64, 16))),
 ]
 
 # Names or their beginnings: "echo" is "echo/64B/1" and all the others. The set "all" is all.
 SETS = {
-    "default": ["echo/64B/64", "http/64"],
-    "network": ["echo", "http"],
+    "default": ["echo/64B/64", "connect/64", "http/64"],
+    "network": ["echo", "line", "connect", "paced", "idle", "http"],
     "all": [],
 }
 

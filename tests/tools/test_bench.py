@@ -13,6 +13,7 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent.parent / "bench"
 sys.path.insert(0, str(BENCH))
 
 import figures
+import measure
 import plot
 import report
 import suite
@@ -131,6 +132,10 @@ class Tables(unittest.TestCase):
         self.assertIn("of go", text)
         self.assertIn("of raw", report.table("echo/1", sample().workloads["echo/1"], "nobody"))
 
+    def test_ratios(self):
+        self.assertEqual(report.ratio_in_words(0.98765), "0.988")
+        self.assertEqual(report.ratio_in_words(1234.56), "1,234.6")
+
     def test_reference_that_failed(self):
         one = sample()
         one.drop("raw", ["echo/1"])
@@ -200,14 +205,65 @@ class Choice(unittest.TestCase):
         for workload in suite.WORKLOADS:
             self.assertIn(workload.reference, workload.contestants)
 
-    def test_figure_of_a_server(self):
-        served = next(one for one in suite.WORKLOADS if isinstance(one, suite.Served))
+    def test_figures_of_servers(self):
         said = {"requests": 100, "seconds": 2, "server_cpu_s": 0.5, "client_cpu_s": 1}
         said.update(p50_us=1, p99_us=2, p999_us=3)
-        record = served.record(said)
-        self.assertEqual((record.workload, record.value), (served.name, 200))
-        self.assertEqual(record.also, {"per s": 50, "p50 µs": 1, "p99 µs": 2, "p99.9 µs": 3})
-        self.assertEqual(served.record({"connections": 9, "bytes": 700}).better, "less")
+        figures_of = {}
+        for name in ("echo/64B/64", "paced/10000"):
+            figures_of[name] = suite.chosen([name])[0].record(said)
+            self.assertEqual(
+                figures_of[name].also, {"per s": 50, "p50 µs": 1, "p99 µs": 2, "p99.9 µs": 3}
+            )
+        echo, paced = figures_of.values()
+        self.assertEqual((echo.workload, echo.value, echo.better), ("echo/64B/64", 200, "more"))
+        self.assertEqual((paced.value, paced.better), (2, "less"))
+        idle = suite.chosen(["idle"])[0].record({"connections": 9, "bytes": 700})
+        self.assertEqual((idle.value, idle.better, idle.also), (700, "less", {}))
+
+
+class Runs(unittest.TestCase):
+    """Contestants of one line of Python, and what becomes of those that do not behave."""
+
+    def measured(self, program):
+        return measure.measured([sys.executable, "-c", program], {"SAID": "7"})
+
+    def test_measured(self):
+        program = """
+import json, os
+print(json.dumps({"workload": "a", "value": int(os.environ["SAID"]), "unit": "ns"}))
+print(json.dumps({"workload": "b", "value": len(os.sched_getaffinity(0)), "unit": "ns"}))"""
+        records = self.measured(program)
+        self.assertEqual({name: one.value for name, one in records.items()}, {"a": 7, "b": 1})
+
+    def test_measured_badly(self):
+        for program, words in (
+            ("print('16 ns')", "not JSON: 16 ns"),
+            ("import sys; print('no luck', file=sys.stderr); sys.exit(3)", "no luck"),
+            ("import sys; sys.exit(3)", "status 3"),
+        ):
+            with self.assertRaisesRegex(measure.Failed, words):
+                self.measured(program)
+
+    def served(self, server, load):
+        def command(port, pid):
+            return [sys.executable, "-c", load, str(port), str(pid)]
+
+        return measure.served([sys.executable, "-c", server], {}, command)
+
+    def test_served(self):
+        server = "import time; print(4711, flush=True); time.sleep(100)"
+        load = "import sys, os; os.kill(int(sys.argv[2]), 0); print('{\"port\": %s}' % sys.argv[1])"
+        self.assertEqual(self.served(server, load), {"port": 4711})
+
+    def test_served_badly(self):
+        good = "import time; print(4711, flush=True); time.sleep(100)"
+        for server, load, words in (
+            ("raise SystemExit('no socket')", "", "said no port: no socket"),
+            (good, "print('{')", "the load generator said"),
+            (good, "raise SystemExit('refused')", "refused"),
+        ):
+            with self.assertRaisesRegex(measure.Failed, words):
+                self.served(server, load)
 
 
 if __name__ == "__main__":
