@@ -2,15 +2,18 @@
  * TLS on bare OpenSSL, blocking, one connection after the other: the server that bide is measured
  * by, and the client of both.
  *
- *     raw_tls server PROCESSOR
- *     raw_tls client PROCESSOR PORT h|s|r SECONDS
+ *     raw_tls server
+ *     raw_tls h|s|r -p port -P server's-pid -d seconds
+ *
+ * h: handshakes; s, r: what the server sends, or receives, over one connection. The client prints a
+ * JSON object, as load does.
  */
+#include "load.h"
 #include "tls_common.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 static char buffer[TLS_WRITE_BYTES];
@@ -24,9 +27,7 @@ static void stop(int number)
 
 static double now(void)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    return (double)clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 static double send_all(SSL *ssl, double until)
@@ -61,14 +62,14 @@ static SSL_CTX *server_context(void)
     return context;
 }
 
-static double serve_one(SSL *ssl)
+static void serve_one(SSL *ssl)
 {
     char wanted;
-    double n = 0;
-    if (SSL_read(ssl, &wanted, 1) == 1)
-        n = wanted == 's' ? send_all(ssl, 1e18) : receive_all(ssl, 1e18);
+    if (SSL_read(ssl, &wanted, 1) == 1 && wanted == 's')
+        send_all(ssl, 1e18);
+    else
+        receive_all(ssl, 1e18);
     SSL_shutdown(ssl);
-    return n;
 }
 
 static int server(void)
@@ -83,11 +84,7 @@ static int server(void)
     if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 128) < 0)
         return 1;
     getsockname(listener, (struct sockaddr *)&address, &length);
-    printf("port %d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    unsigned long n = 0;
-    double n_bytes = 0;
-    double begun = tls_cpu_seconds();
+    tls_say_port(ntohs(address.sin_port));
     while (!stopped) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0)
@@ -95,57 +92,101 @@ static int server(void)
         no_delay(fd);
         SSL *ssl = SSL_new(context);
         SSL_set_fd(ssl, fd);
-        if (SSL_accept(ssl) == 1) {
-            n++;
-            n_bytes += serve_one(ssl);
-        }
+        if (SSL_accept(ssl) == 1)
+            serve_one(ssl);
         SSL_free(ssl);
         close(fd);
     }
-    tls_report(n, n_bytes, begun);
     return 0;
 }
 
-static int client(int port, char wanted, double seconds)
+static SSL *connected(const struct load_options *options, SSL_CTX *context)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons((uint16_t)port)};
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    double begun = now();
+    int fd = load_connect(options, 0, 0);
+    SSL *ssl = SSL_new(context);
+    SSL_set_fd(ssl, fd);
+    fail_unless(SSL_connect(ssl) == 1, "no handshake");
+    return ssl;
+}
+
+static void leave(SSL *ssl)
+{
+    SSL_shutdown(ssl);
+    close(SSL_get_fd(ssl));
+    SSL_free(ssl);
+}
+
+static double handshakes(const struct load_options *options, SSL_CTX *context, double end)
+{
     double n = 0;
-    signal(SIGPIPE, SIG_IGN);
     do {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        SSL *ssl = SSL_new(context);
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-            return 1;
-        no_delay(fd);
-        SSL_set_fd(ssl, fd);
-        if (SSL_connect(ssl) != 1)
-            return 1;
-        if (wanted == 'h') {
-            n++;
-        } else {
-            SSL_write(ssl, &wanted, 1);
-            n += wanted == 's' ? receive_all(ssl, begun + seconds) : send_all(ssl, begun + seconds);
-        }
+        SSL *ssl = connected(options, context);
         SSL_shutdown(ssl);
-        if (wanted == 'h') /* all that it sent is read, so that nothing is reset */
-            SSL_read(ssl, buffer, sizeof buffer);
-        SSL_free(ssl);
-        close(fd);
-    } while (now() < begun + seconds);
-    printf("rate %.1f\n", n / (now() - begun));
+        SSL_read(ssl, buffer, sizeof buffer); /* all that it sent, so that nothing is reset */
+        leave(ssl);
+        n++;
+    } while (now() < end);
+    return n;
+}
+
+/* The handshake is over and data flows before anything counts. */
+static double bulk(const struct load_options *options, SSL_CTX *context, char wanted,
+                   struct load_window *window)
+{
+    SSL *ssl = connected(options, context);
+    fail_unless(SSL_write(ssl, &wanted, 1) == 1, "nothing could be asked for");
+    double (*move)(SSL *, double) = wanted == 's' ? receive_all : send_all;
+    move(ssl, now() + options->seconds / 5);
+    window_open(window, options);
+    double n = move(ssl, now() + options->seconds);
+    window_close(window, options);
+    leave(ssl);
+    return n;
+}
+
+static int client(const struct load_options *options, char wanted)
+{
+    struct load_window window;
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    double n;
+    signal(SIGPIPE, SIG_IGN);
+    if (wanted == 'h') {
+        handshakes(options, context, now() + options->seconds / 5);
+        window_open(&window, options);
+        n = handshakes(options, context, now() + options->seconds);
+        window_close(&window, options);
+    } else {
+        n = bulk(options, context, wanted, &window);
+    }
+    SSL_CTX_free(context);
+    fail_unless(n > 0 && window.server_ns > 0, "nothing was done");
+    printf("{\"%s\": %.0f, \"seconds\": %.6f, \"server_cpu_s\": %.6f}\n",
+           wanted == 'h' ? "requests" : "bytes_moved", n, (double)window.elapsed_ns / 1e9,
+           (double)window.server_ns / 1e9);
     return 0;
+}
+
+static bool parse(struct load_options *options, int argc, char **argv)
+{
+    optind = 2;
+    for (int option; (option = getopt(argc, argv, "p:P:d:")) != -1;) {
+        if (option == 'p')
+            options->port = atoi(optarg);
+        else if (option == 'P')
+            options->server = atoi(optarg);
+        else if (option == 'd')
+            options->seconds = atof(optarg);
+    }
+    return options->port > 0 && options->server > 0 && options->seconds > 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 3)
-        return 2;
-    tls_pin(atoi(argv[2]));
-    if (strcmp(argv[1], "server") == 0)
+    struct load_options options = {0};
+    if (argc == 2 && strcmp(argv[1], "server") == 0)
         return server();
-    return argc < 6 ? 2 : client(atoi(argv[3]), argv[4][0], atof(argv[5]));
+    if (argc < 2 || strlen(argv[1]) != 1 || !strchr("hsr", argv[1][0]) ||
+        !parse(&options, argc, argv))
+        return 2;
+    return client(&options, argv[1][0]);
 }

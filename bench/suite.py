@@ -23,6 +23,8 @@ ROOM_BYTES = 4096
 FIGURES = {
     "requests per CPU second": ("more", lambda said: said["requests"] / said["server_cpu_s"]),
     "µs, 99 of 100 answers": ("less", lambda said: said["p99_us"]),
+    "MB per CPU second": ("more", lambda said: said["bytes_moved"] / 1e6 / said["server_cpu_s"]),
+    "handshakes per CPU second": ("more", lambda said: said["requests"] / said["server_cpu_s"]),
     "bytes per connection": ("less", lambda said: said["bytes"]),
 }
 
@@ -90,6 +92,12 @@ HTTP = {
     "bide uring": built("http_server", engine="uring"),
     "libevent evhttp": c_peer("evhttp.c", "libevent", "libevent-dev"),
     "Go net/http": go_peer("peers/http.go"),
+}
+
+TLS = {
+    "raw OpenSSL": built("raw_tls", "server"),
+    "bide epoll": built("tls_server", engine="epoll"),
+    "bide uring": built("tls_server", engine="uring"),
 }
 
 
@@ -174,6 +182,18 @@ def http(connections, pipelined):
     )
 
 
+def tls(name, title, wanted, figure):
+    return Served(
+        name=f"tls/{name}",
+        contestants=TLS,
+        reference="raw OpenSSL",
+        title=title,
+        load=("raw_tls", wanted),
+        connections=1,
+        figure=figure,
+    )
+
+
 WORKLOADS = [
     *(echo(size, n) for size in (64, 1024, 16384) for n in (1, 64, 1000, 10000)),
     *(line(n) for n in (1, 16)),
@@ -181,12 +201,15 @@ WORKLOADS = [
     paced(10000),
     idle(5000),
     *(http(connections, n) for connections, n in ((64, 1), (1000, 1), (64, 16))),
+    tls("handshakes", "TLS handshakes, one after the other", "h", "handshakes per CPU second"),
+    tls("sending", "TLS, the server sends 64 KiB at a time", "s", "MB per CPU second"),
+    tls("receiving", "TLS, the server receives", "r", "MB per CPU second"),
 ]
 
 # Names or their beginnings: "echo" is "echo/64B/1" and all the others. The set "all" is all.
 SETS = {
     "default": ["echo/64B/64", "connect/64", "http/64"],
-    "network": ["echo", "line", "connect", "paced", "idle", "http"],
+    "network": ["echo", "line", "connect", "paced", "idle", "http", "tls"],
     "all": [],
 }
 

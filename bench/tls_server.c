@@ -1,4 +1,4 @@
-/* bide's side of the TLS benchmark: tls_server PROCESSOR. See raw_tls.c. */
+/* bide's side of the TLS benchmark. See raw_tls.c. */
 #include "tls_common.h"
 
 #include <bide.h>
@@ -6,22 +6,16 @@
 
 #include <signal.h>
 
-static unsigned long n_handshakes;
-static double n_bytes;
-
 static int serve_one(bide_stream *stream, void *data)
 {
     char wanted;
     char *buffer = data;
-    n_handshakes++;
     int rc = bide_read(stream, &wanted, 1);
     if (rc <= 0)
         return rc;
     do {
         rc = wanted == 's' ? bide_write(stream, buffer, TLS_WRITE_BYTES)
                            : bide_read(stream, buffer, TLS_WRITE_BYTES);
-        if (rc >= 0)
-            n_bytes += wanted == 's' ? TLS_WRITE_BYTES : rc;
     } while (wanted == 's' ? rc == 0 : rc > 0);
     return rc;
 }
@@ -63,19 +57,14 @@ bide_async(amain)
     if (rc < 0)
         return rc;
     bide_loop_add_signal_handler(bide_loop_current(), SIGTERM, stop, bide_current_task(), NULL);
-    printf("port %u\n", bide_server_port(server));
-    fflush(stdout);
-    double begun = tls_cpu_seconds();
+    tls_say_port(bide_server_port(server));
     bide_server_forever(server);
-    tls_report(n_handshakes, n_bytes, begun);
     bide_server_free(server);
     bide_tls_unref(context);
     return 0;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        tls_pin(atoi(argv[1]));
     return bide_run(amain);
 }
