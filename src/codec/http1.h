@@ -37,7 +37,12 @@ struct bide__http1_limits {
     uint32_t n_fields;
 };
 
-enum bide__http1_kind { BIDE__HTTP1_REQUEST, BIDE__HTTP1_RESPONSE, BIDE__HTTP1_TRAILERS };
+enum bide__http1_kind {
+    BIDE__HTTP1_REQUEST,
+    BIDE__HTTP1_RESPONSE,
+    BIDE__HTTP1_TRAILERS,
+    BIDE__HTTP1_PART, /* of a multipart body: fields that mean nothing here */
+};
 
 /* What the request's target is. */
 enum bide__http1_target {

@@ -313,7 +313,7 @@ static bool is_bodiless(const struct bide__http1_head *head)
 int bide__http1_conclude(struct bide__http1_head *head, const char *data)
 {
     (void)data;
-    if (head->kind == BIDE__HTTP1_TRAILERS)
+    if (head->kind == BIDE__HTTP1_TRAILERS || head->kind == BIDE__HTTP1_PART)
         return 0;
     if (!head->has_first_line)
         return refuse(head, "an empty line");

@@ -20,7 +20,8 @@ void bide__http1_head_init(struct bide__http1_head *head, enum bide__http1_kind 
     *head = (struct bide__http1_head){.kind = kind,
                                       .limits = *limits,
                                       .fields = fields,
-                                      .has_first_line = kind == BIDE__HTTP1_TRAILERS};
+                                      .has_first_line = kind == BIDE__HTTP1_TRAILERS ||
+                                                        kind == BIDE__HTTP1_PART};
 }
 
 int bide__http1_refuse(struct bide__http1_head *head, int status, const char *why)
@@ -130,7 +131,7 @@ static int parse_field(struct bide__http1_head *head, const char *data, const ch
     struct bide__http1_field *field = &head->fields[head->n_fields++];
     *field = (struct bide__http1_field){.name = span(data, line, name_end),
                                         .value = span(data, value, end)};
-    return bide__http1_note_field(head, data, field);
+    return head->kind == BIDE__HTTP1_PART ? 0 : bide__http1_note_field(head, data, field);
 }
 
 /* Servers pass over one empty line before a request: some clients send one behind a body. */

@@ -288,6 +288,8 @@ static int error_status(const bide_http_request *request, int rc)
         return 413;
     case -EBADMSG:
         return 400;
+    case -EMEDIUMTYPE:
+        return 415;
     case -ETIMEDOUT:
         return request->is_body_late ? 408 : 503;
     default:

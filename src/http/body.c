@@ -43,38 +43,25 @@ static int choose_boundary(struct bide__http_out *out)
     return 0;
 }
 
-static size_t count_parts(const bide_http_form *form)
-{
-    size_t n = 0;
-    for (const struct bide__http_part *part = bide__http_form_first(form); part;
-         part = bide__http_part_next(part))
-        n++;
-    return n;
-}
-
 static int part_size(const struct bide__http_part *part, uint64_t *ret_size)
 {
-    size_t size;
-    if (bide__http_part_path(part))
-        return file_size(bide__http_part_path(part), ret_size);
-    bide__http_part_data(part, &size);
-    *ret_size = size;
+    if (part->path)
+        return file_size(part->path, ret_size);
+    *ret_size = part->size;
     return 0;
 }
 
 static int open_multipart(struct bide__http_out *out, const bide_http_form *form)
 {
-    size_t n = count_parts(form), i = 0;
+    const struct bide__http_part *part;
     int rc = choose_boundary(out);
     if (rc < 0)
         return rc;
     out->is_multipart = true;
-    assert(n > 0);
-    out->part_sizes = calloc(n, sizeof *out->part_sizes);
+    out->part_sizes = malloc((bide_http_form_count(form) + 1) * sizeof *out->part_sizes);
     if (!out->part_sizes)
         return -ENOMEM;
-    for (const struct bide__http_part *part = bide__http_form_first(form); part;
-         part = bide__http_part_next(part), i++) {
+    for (size_t i = 0; (part = bide__http_form_part(form, i)); i++) {
         out->encoded.size = 0;
         bide__http_part_head(part, out->boundary, &out->encoded);
         rc = out->encoded.has_failed ? -ENOMEM : part_size(part, &out->part_sizes[i]);
@@ -192,13 +179,28 @@ static int read_encoded(struct bide__http_out *out, char *buffer, size_t size)
     return (int)size;
 }
 
+/* What was received is whole, unless somebody has changed it since. */
+static int read_received(struct bide__http_out *out, char *buffer, size_t size)
+{
+    uint64_t left = out->content_left;
+    if (left == 0)
+        return 0;
+    size = left < size ? (size_t)left : size;
+    ssize_t n = bide_file_read_at(out->part->file, buffer, size, (int64_t)(out->part->size - left));
+    if (n == 0)
+        return bide_fail(-BIDE_EINCOMPLETE, "a received file has become shorter");
+    out->content_left -= n > 0 ? (uint64_t)n : 0;
+    return (int)n;
+}
+
 static int read_content(struct bide__http_out *out, char *buffer, size_t size)
 {
-    size_t data_size;
-    const char *path = bide__http_part_path(out->part);
-    const char *data = bide__http_part_data(out->part, &data_size);
-    return path ? read_file(out, path, buffer, size)
-                : read_memory(data, data_size, &out->content_left, buffer, size);
+    const struct bide__http_part *part = out->part;
+    if (part->path)
+        return read_file(out, part->path, buffer, size);
+    if (part->file)
+        return read_received(out, buffer, size);
+    return read_memory(part->data, part->size, &out->content_left, buffer, size);
 }
 
 static int next_step(struct bide__http_out *out)
@@ -206,8 +208,7 @@ static int next_step(struct bide__http_out *out)
     if (out->step == PART_CONTENT)
         close_file(out);
     if (out->step == PART_END) {
-        out->part = bide__http_part_next(out->part);
-        out->part_index++;
+        out->part = bide__http_form_part(out->opts->form, ++out->part_index);
         out->step = out->part ? PART_HEAD : LAST_LINE;
     } else {
         out->step++;
@@ -242,8 +243,8 @@ static int out_begin(struct bide__http_out *out)
     if (!out->is_multipart)
         return 0;
     out->step = PART_HEAD;
-    out->part = bide__http_form_first(out->opts->form);
     out->part_index = 0;
+    out->part = bide__http_form_part(out->opts->form, 0);
     return begin_part(out);
 }
 

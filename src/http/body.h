@@ -6,14 +6,9 @@
 #ifndef BIDE_HTTP_BODY_H
 #define BIDE_HTTP_BODY_H
 
-#include "http/text.h"
-
-#include <bide/file.h>
-#include <bide/http_form.h>
+#include "http/form.h"
 
 struct bide_http_fetch_opts;
-
-struct bide__http_part;
 
 struct bide__http_out {
     const struct bide_http_fetch_opts *opts;
@@ -28,7 +23,7 @@ struct bide__http_out {
     bide_file *file;                /* open: the body's, or the part's */
     struct bide__http_text encoded; /* a form of texts; the head of a part */
     size_t encoded_given;
-    struct bide__http_part *part; /* the one that is being sent */
+    const struct bide__http_part *part; /* the one that is being sent */
     size_t part_index;
     uint64_t *part_sizes;
     uint64_t content_left; /* of the file, or of the part's content */
@@ -45,18 +40,5 @@ int bide__http_out_read(struct bide__http_out *out, char *buffer, size_t size);
 int bide__http_out_rewind(struct bide__http_out *out);
 /* Does not suspend. */
 void bide__http_out_close(struct bide__http_out *out);
-
-/* The form's: form.c */
-bool bide__http_form_is_multipart(const bide_http_form *form);
-/* "a=b&c=d". */
-void bide__http_form_encode(const bide_http_form *form, struct bide__http_text *text);
-struct bide__http_part *bide__http_form_first(const bide_http_form *form);
-struct bide__http_part *bide__http_part_next(const struct bide__http_part *part);
-/* What stands before a part's content. */
-void bide__http_part_head(const struct bide__http_part *part, const char *boundary,
-                          struct bide__http_text *text);
-/* The content: memory, or NULL and the path of a file. */
-const char *bide__http_part_data(const struct bide__http_part *part, size_t *ret_size);
-const char *bide__http_part_path(const struct bide__http_part *part);
 
 #endif

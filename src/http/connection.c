@@ -460,7 +460,7 @@ static void report(struct bide__http_connection *connection, int rc)
     char words[256];
     bool is_gone = connection->is_gone || connection->request.is_body_late ||
                    (connection->is_upgraded && rc == -ETIMEDOUT);
-    if (is_gone || is_of_the_connection(rc) || rc == -ECANCELED)
+    if (is_gone || is_of_the_connection(rc) || rc == -ECANCELED || rc == -EMEDIUMTYPE)
         return;
     snprintf(words, sizeof words, "%s %s: %s", connection->request.method,
              connection->request.target, bide_error_detail());

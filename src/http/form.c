@@ -1,26 +1,17 @@
 /* Forms; see bide/http_form.h. A form does not change while it is sent. */
-#include "http/body.h"
+#include "http/form.h"
 #include "http/fields.h"
 
+#include <bide/error.h>
 #include <bide/http.h>
-#include <bide/url.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct bide__http_part {
-    struct bide__http_part *next;
-    char *name;
-    char *filename; /* NULL: a text, or data without one */
-    char *type;     /* NULL: a text */
-    char *path;     /* NULL: what it has is in memory */
-    char *data;
-    size_t size;
-};
-
 struct bide_http_form {
-    struct bide__http_part *first, **last;
+    struct bide__http_part **parts; /* each lies still */
+    size_t n, capacity;
     bool is_multipart;
 };
 
@@ -31,20 +22,18 @@ int bide_http_form_new(bide_http_form **ret_form)
     bide_http_form *form = calloc(1, sizeof *form);
     if (!form)
         return -ENOMEM;
-    form->last = &form->first;
     *ret_form = form;
     return 0;
 }
 
 static void part_free(struct bide__http_part *part)
 {
-    if (!part)
-        return;
     free(part->name);
     free(part->filename);
     free(part->type);
     free(part->path);
     free(part->data);
+    bide_file_abort(part->file);
     free(part);
 }
 
@@ -52,11 +41,31 @@ void bide_http_form_free(bide_http_form *form)
 {
     if (!form)
         return;
-    for (struct bide__http_part *part = form->first, *next; part; part = next) {
-        next = part->next;
-        part_free(part);
-    }
+    for (size_t i = 0; i < form->n; i++)
+        part_free(form->parts[i]);
+    free(form->parts);
     free(form);
+}
+
+struct bide__http_part *bide__http_form_part_new(bide_http_form *form)
+{
+    if (form->n == form->capacity) {
+        size_t capacity = form->capacity > 0 ? 2 * form->capacity : 8;
+        struct bide__http_part **parts = realloc(form->parts, capacity * sizeof *parts);
+        if (!parts)
+            return NULL;
+        form->parts = parts;
+        form->capacity = capacity;
+    }
+    struct bide__http_part *part = calloc(1, sizeof *part);
+    if (part)
+        form->parts[form->n++] = part;
+    return part;
+}
+
+const struct bide__http_part *bide__http_form_part(const bide_http_form *form, size_t i)
+{
+    return i < form->n ? form->parts[i] : NULL;
 }
 
 /* A copy that may be NULL as the original. */
@@ -68,24 +77,26 @@ static bool copy(char **to, const char *from)
 
 static int part_add(bide_http_form *form, const struct bide__http_part *model)
 {
-    struct bide__http_part *part = calloc(1, sizeof *part);
+    struct bide__http_part *part = bide__http_form_part_new(form);
     if (!part)
         return -ENOMEM;
     bool is_whole = copy(&part->name, model->name) && copy(&part->filename, model->filename) &&
                     copy(&part->type, model->type) && copy(&part->path, model->path);
     if (is_whole && !model->path) {
-        part->data = malloc(model->size + 1);
-        if (part->data && model->size > 0)
-            memcpy(part->data, model->data, model->size);
-        part->size = model->size;
+        size_t size = (size_t)model->size;
+        part->data = malloc(size + 1);
         is_whole = part->data;
+        if (is_whole && size > 0)
+            memcpy(part->data, model->data, size);
+        if (is_whole)
+            part->data[size] = '\0';
+        part->size = model->size;
     }
     if (!is_whole) {
         part_free(part);
+        form->n--;
         return -ENOMEM;
     }
-    *form->last = part;
-    form->last = &part->next;
     return 0;
 }
 
@@ -139,11 +150,61 @@ int bide_http_form_add_file(bide_http_form *form, const char *name, const char *
     return file_add(form, &model, type);
 }
 
+/* What is in it */
+
+size_t bide_http_form_count(const bide_http_form *form)
+{
+    return form ? form->n : 0;
+}
+
+int bide_http_form_at(const bide_http_form *form, size_t i, struct bide_http_form_field *ret_field)
+{
+    if (!form || !ret_field)
+        return -EINVAL;
+    const struct bide__http_part *part = bide__http_form_part(form, i);
+    if (!part)
+        return -ENOENT;
+    *ret_field = (struct bide_http_form_field){.name = part->name,
+                                               .filename = part->filename,
+                                               .type = part->type,
+                                               .data = part->data,
+                                               .file = part->file,
+                                               .size = part->size};
+    return 0;
+}
+
+int bide_http_form_find(const bide_http_form *form, const char *name,
+                        struct bide_http_form_field *ret_field)
+{
+    if (!form || !name)
+        return -EINVAL;
+    for (size_t i = 0; i < form->n; i++)
+        if (strcmp(form->parts[i]->name, name) == 0)
+            return bide_http_form_at(form, i, ret_field);
+    return -ENOENT;
+}
+
+const char *bide_http_form_get(const bide_http_form *form, const char *name)
+{
+    for (size_t i = 0; form && name && i < form->n; i++) {
+        const struct bide__http_part *part = form->parts[i];
+        bool is_text = part->data && !part->filename && !memchr(part->data, '\0', part->size);
+        if (is_text && strcmp(part->name, name) == 0)
+            return part->data;
+    }
+    return NULL;
+}
+
 /* How it is sent */
+
+void bide__http_form_set_multipart(bide_http_form *form)
+{
+    form->is_multipart = true;
+}
 
 bool bide__http_form_is_multipart(const bide_http_form *form)
 {
-    return form->is_multipart;
+    return form->is_multipart && form->n > 0;
 }
 
 /* As the URL standard has it: a space is "+", and what is no letter or digit is escaped. */
@@ -171,26 +232,18 @@ static void encode(struct bide__http_text *text, const char *data, size_t size)
 
 void bide__http_form_encode(const bide_http_form *form, struct bide__http_text *text)
 {
-    for (const struct bide__http_part *part = form->first; part; part = part->next) {
-        if (part != form->first)
+    for (size_t i = 0; i < form->n; i++) {
+        const struct bide__http_part *part = form->parts[i];
+        if (i > 0)
             bide__http_text_say(text, "&");
         encode(text, part->name, strlen(part->name));
         bide__http_text_say(text, "=");
-        encode(text, part->data, part->size);
+        encode(text, part->data, (size_t)part->size);
     }
 }
 
-struct bide__http_part *bide__http_form_first(const bide_http_form *form)
-{
-    return form->first;
-}
-
-struct bide__http_part *bide__http_part_next(const struct bide__http_part *part)
-{
-    return part->next;
-}
-
-/* In quotes, as browsers do it: what would end the text or the line is escaped. */
+/* In quotes, as browsers do it: what would end the text or the line is escaped. A backslash goes as
+ * it is, unless most servers would take it for the beginning of an escape. */
 static void quote(struct bide__http_text *text, const char *value)
 {
     bide__http_text_say(text, "\"");
@@ -201,6 +254,8 @@ static void quote(struct bide__http_text *text, const char *value)
             bide__http_text_say(text, "%0D");
         else if (*value == '\n')
             bide__http_text_say(text, "%0A");
+        else if (*value == '\\' && (value[1] == '\\' || value[1] == '\0'))
+            bide__http_text_say(text, "\\\\");
         else
             bide__http_text_add(text, value, 1);
     }
@@ -219,15 +274,4 @@ void bide__http_part_head(const struct bide__http_part *part, const char *bounda
     if (part->type)
         bide__http_text_print(text, "\r\nContent-Type: %s", part->type);
     bide__http_text_say(text, "\r\n\r\n");
-}
-
-const char *bide__http_part_data(const struct bide__http_part *part, size_t *ret_size)
-{
-    *ret_size = part->size;
-    return part->data;
-}
-
-const char *bide__http_part_path(const struct bide__http_part *part)
-{
-    return part->path;
 }
