@@ -50,5 +50,6 @@
 #include <bide/unix.h>
 #include <bide/url.h>
 #include <bide/watch.h>
+#include <bide/workers.h>
 
 #endif

@@ -118,7 +118,8 @@ enum bide__how {
     BIDE__HOW_GROUP,
     BIDE__HOW_REMOTE,
     BIDE__HOW_RUN,
-    BIDE__HOW_BIND
+    BIDE__HOW_BIND,
+    BIDE__HOW_WORKERS
 };
 
 /* Starts entry(copy of arguments) in the way that `how` and `target` say. Thread: as the macro. */

@@ -7,6 +7,7 @@
  */
 #include "runtime/coro.h"
 #include "runtime/mailbox.h"
+#include "runtime/workers.h"
 
 void bide_after_fork(void)
 {
@@ -28,4 +29,5 @@ void bide_after_fork(void)
     loop->closing = true;
     loop->closed = true;
     loop->exception_handler = NULL;
+    bide__worker_forget();
 }

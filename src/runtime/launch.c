@@ -40,6 +40,8 @@ void *bide__launch(enum bide__how how, void *target, const struct bide_task_opts
         return bide__run_launch(target, &launch);
     case BIDE__HOW_BIND:
         return bide__bind(&launch);
+    case BIDE__HOW_WORKERS:
+        return bide__workers_launch(target, &launch);
     }
     return NULL;
 }

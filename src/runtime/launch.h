@@ -21,6 +21,12 @@ void *bide__group_launch(bide_group *group, const struct bide__launch *launch);
 void *bide__remote_launch(bide_remote *target, const struct bide__launch *launch);
 /* Makes a loop as well. Returns the main task; NULL with the error kept for bide__run_result(). */
 void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__launch *launch);
+struct bide__workers_plan;
+/* Runs the main task and closes its loop; `ended`, if any, is called between the two. Takes the
+ * task. Returns its result. */
+int bide__run_main(bide_task *task, void (*ended)(void *data, int result), void *data);
+/* Runs workers to their end. Returns NULL; the result is in the plan. */
+void *bide__workers_launch(struct bide__workers_plan *plan, const struct bide__launch *launch);
 /* Returns a bide_callable. */
 void *bide__bind(const struct bide__launch *launch);
 

@@ -2,6 +2,8 @@
 #include "runtime/coro.h"
 #include "runtime/launch.h"
 
+#include <bide/workers.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,15 +27,14 @@ void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__lau
     return coro->task;
 }
 
-int bide__run_result(void *main_task)
+int bide__run_main(bide_task *task, void (*ended)(void *data, int result), void *data)
 {
-    bide_task *task = main_task;
-    if (!task)
-        return launch_error;
     bide_loop *loop = task->loop;
     bide_retain(task);
     int rc = bide_loop_run_until_complete(loop, task);
     bool taken = task->done;
+    if (ended)
+        ended(data, rc);
     bide_loop_close(loop);
     task->read = true;
     bide__task_unref(task);
@@ -42,9 +43,18 @@ int bide__run_result(void *main_task)
     return rc;
 }
 
+int bide__run_result(void *main_task)
+{
+    return main_task ? bide__run_main(main_task, NULL, NULL) : launch_error;
+}
+
 int bide__run(void *main_task)
 {
-    int rc = bide__run_result(main_task);
+    return bide__run_status(bide__run_result(main_task));
+}
+
+int bide__run_status(int rc)
+{
     if (rc >= 0)
         return rc < EXIT_STATUS_MAX ? rc : EXIT_STATUS_MAX;
     const char *detail = bide__detail_of(rc);
