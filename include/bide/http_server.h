@@ -21,6 +21,7 @@ struct bide_http_server_opts {
     size_t head_bytes;              /* of a request's head; 0: 32,768 */
     size_t fields_max;              /* in a request's head; 0: 100 */
     size_t body_bytes;              /* that bide_http_read_all() takes by default; 0: 1 MiB */
+    double handshake_seconds;       /* of TLS, from connecting on; 0: 10 */
     double idle_seconds;   /* from connecting or the last answer to the next request; 0: 75 */
     double header_seconds; /* from the first byte of a request to the end of its head; 0: 10 */
     double body_seconds;   /* within a body from one byte to the next; 0: 30 */

@@ -10,6 +10,9 @@
 #include <bide/stream.h>
 #include <bide/task.h>
 #include <bide/timeout.h>
+#if BIDE_HAVE_TLS
+#include <bide/tls.h>
+#endif
 
 #include <errno.h>
 #include <math.h>
@@ -221,6 +224,17 @@ static int read_now(struct bide__http_peer *peer)
     return rc;
 }
 
+/* Whether it was ended, because the server closes. */
+static bool idle_end(struct bide__http_peer *peer)
+{
+    bool is_woken = peer->is_woken;
+    peer->is_idle = false;
+    peer->is_woken = false;
+    if (is_woken)
+        bide_uncancel(peer->task);
+    return is_woken;
+}
+
 /* Waits without a connection until something may have come: 0, or an error. */
 static int wait_idle(struct bide__http_peer *peer)
 {
@@ -231,13 +245,7 @@ static int wait_idle(struct bide__http_peer *peer)
                            bide__deadline_ns(server->loop->polled_ns, server->opts.idle_seconds));
     peer->is_idle = true;
     int rc = bide__stream_wait_input(peer->stream);
-    peer->is_idle = false;
-    if (peer->is_woken) {
-        peer->is_woken = false;
-        bide_uncancel(peer->task);
-        rc = rc == -ECANCELED ? 0 : rc;
-    }
-    return rc;
+    return idle_end(peer) && rc == -ECANCELED ? 0 : rc;
 }
 
 /* The beginning of a request: 1, or 0 if the connection ended, or an error. What has come before
@@ -452,7 +460,8 @@ static void guard_came(struct bide__stream_guard *guard)
 static bool is_of_the_connection(int rc)
 {
     return rc == -EPIPE || rc == -ECONNRESET || rc == -ECONNABORTED || rc == -BIDE_ETORN ||
-           rc == -BIDE_EINCOMPLETE || rc == -EBADMSG || rc == -BIDE_ELIMIT;
+           rc == -BIDE_EINCOMPLETE || rc == -BIDE_ETRUNCATED || rc == -BIDE_ETLS ||
+           rc == -EBADMSG || rc == -BIDE_ELIMIT;
 }
 
 static void report(struct bide__http_connection *connection, int rc)
@@ -561,6 +570,29 @@ static int serve_all(struct bide__http_peer *peer)
     return rc;
 }
 
+#if BIDE_HAVE_TLS
+/* Nothing has been asked meanwhile, so that a server that closes need not wait for it. Failures are
+ * the context's to count: whatever scans the network causes them. */
+static int shake_hands(struct bide__http_peer *peer)
+{
+    const struct bide_http_server_opts *opts = &peer->server->opts;
+    struct bide_tls_opts tls = {.handshake_seconds = opts->handshake_seconds};
+    if (peer->server->is_closing)
+        return -ECONNABORTED;
+    peer->is_idle = true;
+    int rc = bide_tls_start_server(peer->stream, opts->tls, &tls);
+    if (idle_end(peer) && rc < 0)
+        rc = -ECONNABORTED;
+    return rc < 0 && rc != -ECANCELED && rc != -ENOMEM ? -ECONNABORTED : rc;
+}
+#else
+static int shake_hands(struct bide__http_peer *peer)
+{
+    (void)peer;
+    return -ENOSYS;
+}
+#endif
+
 int bide__http_connection_main(bide_stream *stream, void *data)
 {
     bide_http_server *server = data;
@@ -570,7 +602,9 @@ int bide__http_connection_main(bide_stream *stream, void *data)
     *peer = (struct bide__http_peer){
         .server = server, .stream = stream, .task = bide_current_task()};
     bide__list_append(&server->peers, &peer->node);
-    int rc = serve_all(peer);
+    int rc = server->opts.tls ? shake_hands(peer) : 0;
+    if (rc == 0)
+        rc = serve_all(peer);
     /* A client that takes nothing must not hold what waits for the end of the connection. */
     if (bide_within(server->opts.write_seconds, bide_drain(stream)) == -ETIMEDOUT)
         bide_abort(stream);

@@ -9,7 +9,7 @@
 #include <bide/task.h>
 #include <bide/timeout.h>
 #if BIDE_HAVE_TLS
-#include <bide/tls.h>
+#include "tls/shared.h"
 #endif
 
 #include <errno.h>
@@ -46,9 +46,10 @@ static int whole_opts(const struct bide_http_server_opts *opts,
     if (all.line_bytes > (size_t)1 << 24 || all.head_bytes > (size_t)1 << 24 ||
         all.fields_max > 10000 || all.body_bytes > INT32_MAX)
         return -EINVAL;
-    if (!time_default(&all.idle_seconds, 75) || !time_default(&all.header_seconds, 10) ||
-        !time_default(&all.body_seconds, 30) || !time_default(&all.write_seconds, 60) ||
-        !time_default(&all.handler_seconds, INFINITY) || !time_default(&all.grace_seconds, 10))
+    if (!time_default(&all.handshake_seconds, 10) || !time_default(&all.idle_seconds, 75) ||
+        !time_default(&all.header_seconds, 10) || !time_default(&all.body_seconds, 30) ||
+        !time_default(&all.write_seconds, 60) || !time_default(&all.handler_seconds, INFINITY) ||
+        !time_default(&all.grace_seconds, 10))
         return -EINVAL;
     if (!all.name)
         all.name = "bide";
@@ -110,14 +111,12 @@ static int server_new(bide_http_app *app, const struct bide_http_server_opts *op
 static int server_listen(bide_http_server *server, const char *host, unsigned port)
 {
 #if BIDE_HAVE_TLS
-    if (server->opts.tls) {
-        const struct bide_tls_serve_opts opts = {.server = server->opts.server};
-        return bide_tls_serve(host, port, server->opts.tls, bide__http_connection_main, server,
-                              &opts, &server->listener);
-    }
-#endif
+    if (server->opts.tls && !bide__tls_is_server(server->opts.tls))
+        return -EINVAL;
+#else
     if (server->opts.tls)
         return -ENOSYS;
+#endif
     return bide_serve(host, port, bide__http_connection_main, server, &server->opts.server,
                       &server->listener);
 }

@@ -292,6 +292,11 @@ struct bide__tls_certificates *bide__tls_certificates_of(bide_tls_context *conte
     return certificates;
 }
 
+bool bide__tls_is_server(const bide_tls_context *context)
+{
+    return context->is_server;
+}
+
 /* Sharing it */
 
 bide_tls_context *bide_tls_ref(bide_tls_context *context)

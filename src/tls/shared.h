@@ -43,4 +43,7 @@ int bide__tls_shared_want(bide_loop *loop, enum bide__tls_shared which,
  */
 BIDE_EXPORT int bide__tls_shared_await(enum bide__tls_shared which, bide_tls_context **ret_context);
 
+/* Whether it is one of servers. */
+BIDE_EXPORT bool bide__tls_is_server(const bide_tls_context *context);
+
 #endif

@@ -8,6 +8,8 @@
 
 #include <bide/tls.h>
 
+#include <sys/socket.h>
+
 #include "tls_certs.h"
 
 static bide_tls_context *server_context, *client_context;
@@ -94,6 +96,45 @@ TASK_TEST(cut_off)
     int rc = bide_http_response_read_all(response, 0, NULL, NULL);
     CHECK(rc == -BIDE_ETRUNCATED || rc == -ECONNRESET);
     CHECK_INT(bide_http_response_close(response), 0);
+    rig_session_end(session);
+    rig_stop();
+    contexts_close();
+}
+
+/* The same with TCP's orderly end, which is the end of nothing. */
+static const char *cut_answer;
+
+static int ends_without_a_word(bide_stream *stream, int number)
+{
+    (void)number;
+    int rc = rig_hear(stream);
+    if (rc > 0)
+        rc = rig_say(stream, cut_answer);
+    if (rc == 0)
+        rc = bide_drain(stream);
+    shutdown(bide_stream_fd(stream), SHUT_RDWR);
+    return rc;
+}
+
+TASK_TEST(cut_off_in_an_orderly_way)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\n\r\nhalf of it",
+        "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf of it",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf of it\r\n",
+    };
+    serve_tls(ends_without_a_word);
+    bide_http_session *session = rig_session_with(
+        &(struct bide_http_session_opts){.tls = client_context});
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        cut_answer = answers[i];
+        bide_http_response *response = rig_get(session, "/");
+        int rc = bide_http_response_read_all(response, 0, NULL, NULL);
+        CHECK(rc == -BIDE_ETRUNCATED || rc == -BIDE_EINCOMPLETE);
+        CHECK_INT(bide_http_response_close(response), 0);
+    }
+    cut_answer = "HTTP/1.1 200 OK\r\nContent-";
+    CHECK(rig_get_fails(session, "/") < 0);
     rig_session_end(session);
     rig_stop();
     contexts_close();
