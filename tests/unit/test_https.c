@@ -256,7 +256,7 @@ static const char *const beginnings[] = {"", "\x16", "\x16\x03\x01\x02",
 TASK_TEST(a_handshake_has_its_time)
 {
     app();
-    https_begin(&(struct bide_http_server_opts){.handshake_seconds = TICKS(6)});
+    https_begin(&(struct bide_http_server_opts){.handshake_seconds = TICKS(100)});
     bide_stream *streams[4];
     int n_fds = count_fds();
     for (int i = 0; i < 4; i++) {
@@ -277,7 +277,7 @@ TASK_TEST(a_handshake_has_its_time)
 
 TASK_TEST(idle_and_half_a_head)
 {
-    struct bide_http_server_opts opts = {.idle_seconds = TICKS(6), .header_seconds = TICKS(4)};
+    struct bide_http_server_opts opts = {.idle_seconds = TICKS(60), .header_seconds = TICKS(4)};
     app();
     https_begin(&opts);
     bide_stream *idle = https_connect(), *half = https_connect();
