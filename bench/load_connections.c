@@ -97,4 +97,7 @@ void load_connections(const struct load_options *wanted)
     run_for(options->seconds);
     window_close(&window, options);
     window_print(&window, n_done, &latency);
+    free(visitors);
+    free(message);
+    free(answer);
 }
