@@ -22,9 +22,12 @@ class Report:
         self.data = {"settings": settings or {}, "versions": {}, "left_out": [], "workloads": {}}
 
     @classmethod
-    def read(cls, path):
+    def read(cls, first, *others):
+        """What the files say; of several the last that has a workload, and the first's machine."""
         report = cls()
-        report.data = json.loads(path.read_text())
+        report.data = json.loads(first.read_text())
+        for path in others:
+            report.workloads.update(json.loads(path.read_text())["workloads"])
         return report
 
     def write(self, path):

@@ -111,7 +111,12 @@ def parse():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all values")
     parser.add_argument("--svg", type=pathlib.Path, metavar="DIR", help="write plots")
     parser.add_argument(
-        "--from", dest="old", type=pathlib.Path, metavar="FILE", help="show what --json wrote"
+        "--from",
+        dest="old",
+        type=pathlib.Path,
+        metavar="FILE",
+        action="append",
+        help="show what --json wrote; of several files, the last that has a workload",
     )
     parser.add_argument("--urgent", action="store_true", help="before all else here; needs root")
     parser.add_argument("--list", action="store_true", help="name sets and workloads")
@@ -161,7 +166,7 @@ def main():
         show_list()
         return 0
     if options.old:
-        result = report.Report.read(options.old)
+        result = report.Report.read(*options.old)
         for name, workload in result.workloads.items():
             print(report.table(name, workload, options.reference))
     else:

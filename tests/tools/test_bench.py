@@ -154,6 +154,18 @@ class Tables(unittest.TestCase):
             sample().write(path)
             self.assertEqual(report.Report.read(path).data, sample().data)
 
+    def test_several_files(self):
+        later = report.Report()
+        later.add("go", Record("echo/1", 1, "ns"), "go", "")
+        later.add("go", Record("echo/2", 2, "ns"), "go", "")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [pathlib.Path(folder) / name for name in ("a.json", "b.json")]
+            sample().write(paths[0])
+            later.write(paths[1])
+            both = report.Report.read(*paths).workloads
+        self.assertEqual(both, later.workloads)
+        self.assertEqual(list(both), ["echo/1", "echo/2"])
+
     def test_numbers(self):
         shown = {1234567: "1,234,567", 12.3456: "12.35", 0: "0", 0.001: "1.00e-03"}
         for value, words in shown.items():
