@@ -104,8 +104,8 @@ class Run:
 def parse():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("names", nargs="*", help="sets, workloads, or how workloads begin")
-    parser.add_argument("--rounds", type=int, default=5, help="5; fewer cannot tell from noise")
-    parser.add_argument("--seconds", type=float, default=0.3, help="of load in each round")
+    parser.add_argument("--rounds", type=int, default=9, help="9; below 5 nothing is sure")
+    parser.add_argument("--seconds", type=float, default=0.15, help="of load in each run")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this contestant")
     parser.add_argument("--reference", metavar="NAME", help="compare with this contestant")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all values")
