@@ -114,7 +114,8 @@ static RIG_UNUSED int read_parts(bide_http_request *request, void *data)
     }
     if (rc < 0) {
         remember(rc);
-        CHECK_INT(bide_http_form_next(reader, &part), rc);
+        if (rc == -EBADMSG || rc == -BIDE_ELIMIT)
+            CHECK_INT(bide_http_form_next(reader, &part), rc);
         return rc;
     }
     CHECK_INT(bide_http_form_next(reader, &part), 0);
