@@ -26,7 +26,8 @@ typedef struct bide_http_form bide_http_form;
 BIDE_EXPORT int bide_http_form_new(bide_http_form **ret_form);
 
 /*
- * Gives a form back; no fetch sends it any more. Received files that nobody saved are gone.
+ * Gives a form back; no fetch sends it any more. Received files that nobody saved are gone; large
+ * ones are closed by a task of their own, so that the loop does not wait for the disk.
  *
  * form: takes; NULL is allowed.
  * Suspends: no. Cancel: not affected. Thread: any, one at a time.

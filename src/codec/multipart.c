@@ -75,13 +75,15 @@ static int64_t match_more(struct bide__multipart *parser, const char *data, size
 /* Where the boundary is, or at the end of the data what may be the beginning of one. No other part
  * of it is like its first byte, so that nothing is looked at twice. */
 static const char *find_delimiter(const struct bide__multipart *parser, const char *data,
-                                  const char *end)
+                                  size_t size)
 {
-    const char *at = data;
-    while (at < end && (at = memchr(at, '\r', (size_t)(end - at)))) {
-        size_t left = (size_t)(end - at);
-        size_t n = left < parser->n_delimiter ? left : parser->n_delimiter;
-        if (memcmp(at, parser->delimiter, n) == 0)
+    const char *end = data + size;
+    const char *at = memmem(data, size, parser->delimiter, parser->n_delimiter);
+    if (at)
+        return at;
+    at = size < parser->n_delimiter ? data : end - parser->n_delimiter + 1;
+    while ((at = memchr(at, '\r', (size_t)(end - at)))) {
+        if (memcmp(at, parser->delimiter, (size_t)(end - at)) == 0)
             return at;
         at++;
     }
@@ -102,7 +104,7 @@ static int64_t take_data(struct bide__multipart *parser, const char *data, size_
         parser->n_hollow = 0;
         return 0;
     }
-    const char *at = find_delimiter(parser, data, data + size);
+    const char *at = find_delimiter(parser, data, size);
     if (at == data)
         return match_more(parser, data, size);
     if (parser->state == DATA)

@@ -4,6 +4,7 @@
 
 #include <bide/error.h>
 #include <bide/http.h>
+#include <bide/task.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,30 @@ int bide_http_form_new(bide_http_form **ret_form)
     return 0;
 }
 
+/* The system gives back the room of a file that has no name when that is closed, and may take its
+ * time. */
+
+enum { CLOSED_HERE_BYTES_MAX = 1 << 20 };
+
+static bide_async(closes_received, (bide_file *, file))
+{
+    if (bide_file_close(file) == -EXDEV)
+        bide_file_abort(file);
+    return 0;
+}
+
+static void close_received(bide_file *file, uint64_t size)
+{
+    struct bide_task_opts opts = {.name = "closing a received file", .always_start = true};
+    bide_task *task = NULL;
+    if (file && size > CLOSED_HERE_BYTES_MAX && bide_current_task())
+        task = bide_spawn_with(&opts, closes_received, file);
+    if (task)
+        bide_detach(task);
+    else
+        bide_file_abort(file);
+}
+
 static void part_free(struct bide__http_part *part)
 {
     free(part->name);
@@ -33,7 +58,7 @@ static void part_free(struct bide__http_part *part)
     free(part->type);
     free(part->path);
     free(part->data);
-    bide_file_abort(part->file);
+    close_received(part->file, part->size);
     free(part);
 }
 

@@ -9,6 +9,7 @@
 #include "http_form_rig.h"
 
 #include <bide/http_client.h>
+#include <bide/inspect.h>
 
 static const char *const ways[] = {"/whole", "/parts"};
 
@@ -466,6 +467,35 @@ STREAM_TEST(round_trips_with_our_own_client)
         check_round(form, expected);
         bide_http_form_free(form);
     }
+    CHECK_INT(bide_http_session_close(session), 0);
+    bide_http_session_free(session);
+    http_end();
+}
+
+/* What was received goes in another task if that may take long, and with a loop that ends. */
+STREAM_TEST(a_large_file)
+{
+    static char data[2 * MIB];
+    char expected[128];
+    bide_http_form *form;
+    struct bide_loop_counts before, after;
+    pattern_fill(data, 0, sizeof data);
+    form_app();
+    http_begin(NULL);
+    CHECK_INT(bide_http_session_new(NULL, &session), 0);
+    CHECK_INT(bide_http_form_new(&form), 0);
+    CHECK_INT(bide_http_form_add_data(form, "f", "x", NULL, data, sizeof data), 0);
+    snprintf(expected, sizeof expected, "200 f@x|application/octet-stream|%zu|%08x;", sizeof data,
+             sum_of(0, data, sizeof data));
+    CHECK_STR(send_form("/parts", form), expected); /* the connection is there */
+    bide_loop_count(NULL, &before);
+    CHECK_STR(send_form("/whole", form), expected);
+    CHECK_INT(rig_on_disk, 1);
+    do {
+        bide_sleep(TICKS(1) / 5);
+        bide_loop_count(NULL, &after);
+    } while (after.tasks > before.tasks);
+    bide_http_form_free(form);
     CHECK_INT(bide_http_session_close(session), 0);
     bide_http_session_free(session);
     http_end();
