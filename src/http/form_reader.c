@@ -32,7 +32,7 @@ static int fail(bide_http_form_reader *reader, int error, const char *why)
 static void show(const char *name, char shown[64])
 {
     size_t n = 0;
-    for (; name[n] && n < 63; n++)
+    for (; n < 63 && name[n]; n++)
         shown[n] = (unsigned char)name[n] < ' ' || name[n] == 127 ? '?' : name[n];
     shown[n] = '\0';
 }
