@@ -50,13 +50,19 @@ struct bide__http1_span bide__http1_find(const struct bide__http1_head *head, co
 
 /* Targets and hosts */
 
+/* Letters, digits, dots and hyphens, as bits of ASCII. */
+static bool is_plain(char c)
+{
+    static const uint64_t plain[2] = {0x03ff600000000000, 0x07fffffe07fffffe};
+    return (unsigned char)c < 128 && plain[(unsigned char)c / 64] >> (unsigned char)c % 64 & 1;
+}
+
 /* What nearly every host is: letters, digits, dots and hyphens, and at most a port that fits. */
 static bool is_plain_authority(const char *text, size_t size)
 {
     enum { PORT_DIGITS = 5, PORT_MAX = 65535 };
     size_t n = 0;
-    while (n < size && (((unsigned char)((text[n] | 0x20) - 'a') < 26) ||
-                        ((unsigned char)(text[n] - '0') < 10) || text[n] == '.' || text[n] == '-'))
+    while (n < size && is_plain(text[n]))
         n++;
     if (n == size)
         return n > 0;
@@ -71,15 +77,14 @@ static bool is_plain_authority(const char *text, size_t size)
     return port <= PORT_MAX;
 }
 
-/* A host with or without a port, as RFC 3986 has it, and nothing beside. */
-static bool is_authority(const char *text, size_t size, bool needs_port)
+/* Not inlined, because its frame would burden every head. */
+static __attribute__((noinline)) bool is_any_authority(const char *text, size_t size,
+                                                       bool needs_port)
 {
     char url[512];
     struct bide_url parts;
     if (size > sizeof url - 2)
         return false;
-    if (!needs_port && is_plain_authority(text, size))
-        return true;
     memcpy(url, "//", 2);
     memcpy(url + 2, text, size);
     if (bide_url_parse(url, size + 2, &parts, NULL) < 0)
@@ -87,6 +92,13 @@ static bool is_authority(const char *text, size_t size, bool needs_port)
     size_t shown = parts.host.size + (parts.is_ipv6 ? 2 : 0) +
                    (parts.port.data ? 1 + parts.port.size : 0);
     return shown == size && (!needs_port || (parts.port.size > 0 && parts.host.size > 0));
+}
+
+/* A host with or without a port, as RFC 3986 has it, and nothing beside. */
+static bool is_authority(const char *text, size_t size, bool needs_port)
+{
+    return (!needs_port && is_plain_authority(text, size)) ||
+           is_any_authority(text, size, needs_port);
 }
 
 /* The authority of "http://host/path"; a size of 0 if it is none. */

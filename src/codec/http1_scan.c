@@ -64,7 +64,11 @@ const char *bide__http1_scan_value(const char *at, const char *end)
 {
     const __m128i tab = _mm_set1_epi8('\t');
     const __m128i delete = _mm_set1_epi8(127);
-    for (; end - at >= STEP; at += STEP) {
+    const char *begin = at;
+    for (; at < end; at += STEP) {
+        if (end - at < STEP && end - begin < STEP)
+            break;
+        at = end - at < STEP ? end - STEP : at; /* some of it once more */
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
         __m128i controls = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), is_at_most(bytes, 31));
         int mask = _mm_movemask_epi8(_mm_or_si128(controls, _mm_cmpeq_epi8(bytes, delete)));
@@ -79,7 +83,11 @@ const char *bide__http1_scan_visible(const char *at, const char *end)
 {
     const __m128i delete = _mm_set1_epi8(127);
     const __m128i first = _mm_set1_epi8('!');
-    for (; end - at >= STEP; at += STEP) {
+    const char *begin = at;
+    for (; at < end; at += STEP) {
+        if (end - at < STEP && end - begin < STEP)
+            break;
+        at = end - at < STEP ? end - STEP : at; /* some of it once more */
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
         __m128i below = _mm_cmplt_epi8(bytes, first);
         int mask = _mm_movemask_epi8(_mm_or_si128(below, _mm_cmpeq_epi8(bytes, delete)));
@@ -95,7 +103,11 @@ enum { STEP = 16 };
 
 const char *bide__http1_scan_value(const char *at, const char *end)
 {
-    for (; end - at >= STEP; at += STEP) {
+    const char *begin = at;
+    for (; at < end; at += STEP) {
+        if (end - at < STEP && end - begin < STEP)
+            break;
+        at = end - at < STEP ? end - STEP : at; /* some of it once more */
         uint8x16_t bytes = vld1q_u8((const uint8_t *)at);
         uint8x16_t controls = vbicq_u8(vcltq_u8(bytes, vdupq_n_u8(' ')),
                                        vceqq_u8(bytes, vdupq_n_u8('\t')));
@@ -108,7 +120,11 @@ const char *bide__http1_scan_value(const char *at, const char *end)
 
 const char *bide__http1_scan_visible(const char *at, const char *end)
 {
-    for (; end - at >= STEP; at += STEP) {
+    const char *begin = at;
+    for (; at < end; at += STEP) {
+        if (end - at < STEP && end - begin < STEP)
+            break;
+        at = end - at < STEP ? end - STEP : at; /* some of it once more */
         uint8x16_t bytes = vld1q_u8((const uint8_t *)at);
         uint8x16_t wrong = vcgeq_u8(vsubq_u8(bytes, vdupq_n_u8('!')), vdupq_n_u8(127 - '!'));
         if (vmaxvq_u8(wrong) != 0)

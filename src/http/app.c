@@ -223,7 +223,9 @@ static int allow(bide_http_request *request, const struct bide__http_node *node)
     return bide_http_reply_header(request, "Allow", list);
 }
 
-static int not_allowed(bide_http_request *request, const struct bide__http_node *node)
+/* Not inlined, because its frame would burden every request; as others below. */
+static __attribute__((noinline)) int not_allowed(bide_http_request *request,
+                                                 const struct bide__http_node *node)
 {
     bool is_options = strcmp(request->method, "OPTIONS") == 0;
     int rc = allow(request, node);
@@ -233,23 +235,12 @@ static int not_allowed(bide_http_request *request, const struct bide__http_node 
                       : bide_http_reply_text(request, 405, "Method Not Allowed\n");
 }
 
-/* The path as it was written: of "http://host/path?query" as well. */
-static struct bide__http_segment raw_path(const bide_http_request *request)
-{
-    const char *target = request->target;
-    if (*target != '/') {
-        const char *scheme = strstr(target, "://");
-        target = scheme ? scheme + 3 + strcspn(scheme + 3, "/?") : "";
-    }
-    return (struct bide__http_segment){target, strcspn(target, "?")};
-}
-
 static int run_handler(bide_http_request *request)
 {
     int rc = 0;
     const struct bide__http_node *node = NULL;
     if (request->path)
-        node = bide__http_route_find(&request->app->root, request, raw_path(request), &rc);
+        node = bide__http_route_find(&request->app->root, request, request->raw_path, &rc);
     if (rc < 0)
         return rc;
     if (!node) {
@@ -297,7 +288,7 @@ static int error_status(const bide_http_request *request, int rc)
     }
 }
 
-static int answer_error(bide_http_request *request, int rc)
+static __attribute__((noinline)) int answer_error(bide_http_request *request, int rc)
 {
     bide__http_reply_give_up(request);
     int status = error_status(request, rc);

@@ -93,6 +93,7 @@ struct bide_http_request {
     double waited_seconds; /* for the head of that */
     const char *id;        /* that a middleware gave it; NULL: none */
     char *path;
+    struct bide__http_segment raw_path; /* as it was written; only if there is a path */
     const char *query;
     bool is_secure;
     bool is_head;           /* asked with HEAD: the answer has no body */
@@ -114,6 +115,7 @@ struct bide_http_request {
     struct bide__http_filter *filters;
     struct bide__http_time_limit *time_limits; /* the innermost one */
     const char *type;                          /* the Content-Type, or NULL */
+    size_t type_size;                          /* 0: there is none */
     bide_http_fields fields;
 
     struct bide__http_block *blocks; /* what bide_http_alloc() gave beyond the scratch */

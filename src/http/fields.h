@@ -28,4 +28,7 @@ char *bide__http_fields_write(const bide_http_fields *fields, char *to);
 bool bide__http_is_name(const char *name);
 bool bide__http_is_value(const char *value);
 
+/* A status with its reason, "404 Not Found"; NULL if it has none. */
+const char *bide__http_status(int status);
+
 #endif

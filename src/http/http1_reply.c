@@ -41,11 +41,14 @@ static char *add_number(char *to, uint64_t number)
 
 static char *add_status_line(char *to, int status)
 {
-    const char *reason = bide_http_reason(status);
+    const char *text = bide__http_status(status);
     to = ADD(to, "HTTP/1.1 ");
-    to = add_number(to, (uint64_t)status);
-    *to++ = ' ';
-    to = add(to, reason, strlen(reason));
+    if (text) {
+        to = add(to, text, strlen(text));
+    } else {
+        to = add_number(to, (uint64_t)status);
+        *to++ = ' ';
+    }
     return ADD(to, "\r\n");
 }
 
@@ -84,8 +87,7 @@ static char *add_framing(char *to, const struct bide__http_connection *connectio
 static size_t head_size_max(const struct bide__http_connection *connection)
 {
     const bide_http_request *request = &connection->request;
-    return HEAD_EXTRA + BIDE__HTTP_COMMON_SIZE + request->fields.n_bytes +
-           (request->type ? strlen(request->type) : 0);
+    return HEAD_EXTRA + BIDE__HTTP_COMMON_SIZE + request->fields.n_bytes + request->type_size;
 }
 
 static char *add_head(char *to, struct bide__http_connection *connection, size_t size, bool ends)
@@ -97,7 +99,7 @@ static char *add_head(char *to, struct bide__http_connection *connection, size_t
     to = add(to, connection->server->common, connection->server->common_size);
     if (request->type) {
         to = ADD(to, "Content-Type: ");
-        to = add(to, request->type, strlen(request->type));
+        to = add(to, request->type, request->type_size);
         to = ADD(to, "\r\n");
     }
     if (request->fields.n > 0)

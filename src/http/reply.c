@@ -33,11 +33,17 @@ static int header_refused(const bide_http_request *request, const char *name)
     return request->reply_state >= BIDE__REPLY_SENT ? -EALREADY : 0;
 }
 
+static void clear_type(bide_http_request *request)
+{
+    request->type = NULL;
+    request->type_size = 0;
+}
+
 int bide_http_reply_header(bide_http_request *request, const char *name, const char *value)
 {
     int rc = header_refused(request, name);
     if (rc == 0 && strcasecmp(name, "content-type") == 0)
-        request->type = NULL;
+        clear_type(request);
     return rc < 0 ? rc : bide_http_fields_set(&request->fields, name, value);
 }
 
@@ -47,29 +53,40 @@ int bide_http_reply_header_add(bide_http_request *request, const char *name, con
     return rc < 0 ? rc : bide_http_fields_add(&request->fields, name, value);
 }
 
-/* A type that was set as a field beats the one that came with the answer. */
-static int set_type(bide_http_request *request, const char *type)
+/* A type that was set as a field beats the one that came with the answer. 0 or -EINVAL; it stays
+ * the caller's. */
+static int lend_type(bide_http_request *request, const char *type)
 {
-    request->type = NULL;
-    if (!type || bide_http_fields_get(&request->fields, "content-type"))
+    clear_type(request);
+    if (!type || (request->fields.n > 0 && bide_http_fields_get(&request->fields, "content-type")))
         return 0;
     if (!bide__http_is_value(type))
         return -EINVAL;
-    size_t size = strlen(type) + 1;
-    char *copy = bide_http_alloc(request, size);
-    if (!copy)
-        return -ENOMEM;
-    request->type = memcpy(copy, type, size);
+    request->type = type;
+    request->type_size = strlen(type);
     return 0;
 }
 
-int bide_http_reply_begin(bide_http_request *request, int status, const char *type, int64_t length)
+static int keep_type(bide_http_request *request)
+{
+    if (!request->type)
+        return 0;
+    char *copy = bide_http_alloc(request, request->type_size + 1);
+    if (copy)
+        request->type = memcpy(copy, request->type, request->type_size + 1);
+    else
+        clear_type(request);
+    return copy ? 0 : -ENOMEM;
+}
+
+/* `type` is lent until the answer's head is sent, or bide__http_reply_give_up(). */
+static int begin(bide_http_request *request, int status, const char *type, int64_t length)
 {
     if (!request || status < STATUS_MIN || status > STATUS_MAX || length < BIDE_HTTP_LENGTH_UNKNOWN)
         return -EINVAL;
     if (request->reply_state != BIDE__REPLY_NONE)
         return -EALREADY;
-    int rc = set_type(request, type);
+    int rc = lend_type(request, type);
     if (rc < 0)
         return rc;
     request->status = status;
@@ -79,10 +96,20 @@ int bide_http_reply_begin(bide_http_request *request, int status, const char *ty
     return 0;
 }
 
+int bide_http_reply_begin(bide_http_request *request, int status, const char *type, int64_t length)
+{
+    int rc = begin(request, status, type, length);
+    if (rc == 0)
+        rc = keep_type(request);
+    if (rc == -ENOMEM)
+        request->reply_state = BIDE__REPLY_NONE;
+    return rc;
+}
+
 void bide__http_reply_give_up(bide_http_request *request)
 {
     bide__http_fields_clear(&request->fields);
-    request->type = NULL;
+    clear_type(request);
     request->status = 0;
     request->n_written = 0;
     request->has_head_passed = false;
@@ -216,8 +243,12 @@ int bide_http_reply(bide_http_request *request, int status, const char *type, co
 {
     if ((!data && size > 0) || size > INT64_MAX)
         return -EINVAL;
-    int rc = bide_http_reply_begin(request, status, type, (int64_t)size);
-    return rc < 0 ? rc : write_piece(request, data, size, true);
+    int rc = begin(request, status, type, (int64_t)size);
+    if (rc < 0)
+        return rc;
+    rc = write_piece(request, data, size, true);
+    clear_type(request);
+    return rc;
 }
 
 int bide_http_reply_text(bide_http_request *request, int status, const char *text)

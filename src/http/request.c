@@ -27,6 +27,7 @@ void bide__http_request_begin(bide_http_request *request)
     request->filters = NULL;
     request->time_limits = NULL;
     request->type = NULL;
+    request->type_size = 0;
     request->is_body_late = false;
     request->line = NULL;
     request->id = NULL;
@@ -113,6 +114,7 @@ int bide__http_request_take_target(bide_http_request *request, struct bide__http
 {
     const char *question = memchr(origin.text, '?', origin.size);
     size_t size = question ? (size_t)(question - origin.text) : origin.size;
+    request->raw_path = (struct bide__http_segment){origin.text, size};
     if (question)
         request->query = question + 1;
     char *path = bide_http_alloc(request, size + 2);

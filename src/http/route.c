@@ -356,14 +356,16 @@ const struct bide__http_node *bide__http_route_find(const struct bide__http_node
                                                     bide_http_request *request,
                                                     struct bide__http_segment raw, int *ret_rc)
 {
-    struct search search;
-    search.n = 0;
-    search.n_values = 0;
-    *ret_rc = split(&search, request, raw);
-    if (*ret_rc < 0 || search.n == BIDE__HTTP_SEGMENTS_MAX)
+    /* Not on the stack: each connection has its own, and the caches only so many lines. */
+    static _Thread_local struct search shared;
+    struct search *search = &shared;
+    search->n = 0;
+    search->n_values = 0;
+    *ret_rc = split(search, request, raw);
+    if (*ret_rc < 0 || search->n == BIDE__HTTP_SEGMENTS_MAX)
         return NULL;
-    const struct bide__http_node *node = find(root, &search, 0);
+    const struct bide__http_node *node = find(root, search, 0);
     if (node)
-        *ret_rc = keep_values(&search, request, node);
+        *ret_rc = keep_values(search, request, node);
     return *ret_rc < 0 ? NULL : node;
 }

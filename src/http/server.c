@@ -59,12 +59,10 @@ static int whole_opts(const struct bide_http_server_opts *opts,
     return 0;
 }
 
-void bide__http_server_refresh(bide_http_server *server)
+void bide__http_server_renew(bide_http_server *server)
 {
     struct bide_engine *engine = server->loop->engine;
     int64_t now_ns = engine->ops->now_ns(engine);
-    if (now_ns < server->common_until_ns)
-        return;
     int64_t wall_ns = engine->ops->wall_ns(engine);
     char date[BIDE_HTTP_DATE_SIZE];
     bide_http_date_print(wall_ns / NS_PER_S, date);

@@ -7,6 +7,7 @@
 #define BIDE_HTTP_SERVER_INTERNAL_H
 
 #include "base/list.h"
+#include "runtime/loop.h"
 
 #include <bide/http_server.h>
 
@@ -31,7 +32,13 @@ struct bide_http_server {
     char common[BIDE__HTTP_COMMON_SIZE];
 };
 
-/* What `common` is now. */
-void bide__http_server_refresh(bide_http_server *server);
+void bide__http_server_renew(bide_http_server *server);
+
+/* What `common` is now, to a turn of the loop. */
+static inline void bide__http_server_refresh(bide_http_server *server)
+{
+    if (server->loop->polled_ns >= server->common_until_ns)
+        bide__http_server_renew(server);
+}
 
 #endif

@@ -34,16 +34,16 @@ enum bide__scope_kind {
 };
 
 struct bide__scope {
-    struct bide__scope *outer;
-    struct bide__coro *coro; /* NULL while it is cut off */
-    bide_loop *loop;
     uint8_t kind; /* enum bide__scope_kind */
     bool pending;
     bool delivered;
     bool taken;      /* one of the control block's own, and in use */
     bool expression; /* ends with the expression that it stands around */
-    struct bide__timer timer;
     int64_t deadline_ns;
+    struct bide__timer timer;
+    struct bide__scope *outer;
+    struct bide__coro *coro; /* NULL while it is cut off */
+    bide_loop *loop;
 };
 
 /*
