@@ -67,6 +67,6 @@ int main(int argc, char **argv)
     (void)argc;
     bench_options(argv);
     char **rest = bench_chosen()->prefixes;
-    size_t n = *rest ? (size_t)strtoul(*rest, NULL, 10) : 1000000;
-    return bide_run(amain, n);
+    size_t n = *rest ? (size_t)strtoul(*rest, NULL, 10) : 0;
+    return bide_run(amain, n > 0 ? n : 1000000);
 }

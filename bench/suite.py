@@ -100,9 +100,37 @@ TLS = {
     "bide uring": built("tls_server", engine="uring"),
 }
 
+# Programs that measure themselves, and are told which of their workloads are wanted.
+TASKS = {
+    "bide": built("tasks", "--json"),
+    "tokio": cargo_peer("tokio", "tasks"),
+    "Go": go_peer("peers/tasks.go"),
+    "uvloop": python_peer("tasks.py", "--uvloop", module="uvloop"),
+    "asyncio": python_peer("tasks.py"),
+}
+SWITCH = {"fibers alone": built("switch_raw", "--json"), **TASKS}
+QUEUE = {**TASKS, "bide": built("queue", "--json")}
+TIMERS = {
+    "wheel alone": built("timer", "--json"),
+    **TASKS,
+    "bide": built("call_later", "--json"),
+    "libuv": c_peer("uv_timers.c", "libuv", "libuv1-dev"),
+}
+# A million that wait: tasks, or in libuv a callback each. Other stacks are other contestants.
+SLEEPERS = {
+    **TASKS,
+    "bide": built("parked", "--json"),
+    "libuv": c_peer("uv_timers.c", "libuv", "libuv1-dev"),
+}
+
 
 def with_arguments(contestants, *arguments):
     return {name: program(*arguments) for name, program in contestants.items()}
+
+
+def tasks(name, contestants):
+    """What the programs have under this name."""
+    return Measured(name, with_arguments(contestants, name), "bide")
 
 
 def name_of(size):
@@ -195,6 +223,11 @@ def tls(name, title, wanted, figure):
 
 
 WORKLOADS = [
+    tasks("switch", SWITCH),
+    tasks("spawn", TASKS),
+    tasks("queue", QUEUE),
+    tasks("timers", TIMERS),
+    tasks("sleepers", SLEEPERS),
     *(echo(size, n) for size in (64, 1024, 16384) for n in (1, 64, 1000, 10000)),
     *(line(n) for n in (1, 16)),
     *(connect(n) for n in (1, 64)),
@@ -208,7 +241,8 @@ WORKLOADS = [
 
 # Names or their beginnings: "echo" is "echo/64B/1" and all the others. The set "all" is all.
 SETS = {
-    "default": ["echo/64B/64", "connect/64", "http/64"],
+    "default": ["switch", "spawn", "echo/64B/64", "connect/64", "http/64"],
+    "tasks": ["switch", "spawn", "queue", "timers", "sleepers"],
     "network": ["echo", "line", "connect", "paced", "idle", "http", "tls"],
     "all": [],
 }
