@@ -2,7 +2,7 @@
  * `bide serve`: a web server for a folder, or the demonstration.
  *
  * The first signal ends it gently: nobody is let in any more, and what is being answered goes out.
- * A second one cancels what is left.
+ * A second one cancels what is left; with workers, it kills.
  */
 #include "command.h"
 #include "serve_demo.h"
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static const char help[] =
     "  --tls CERT KEY  serve HTTPS with this certificate and its key, in PEM files\n"
     "  --listing       folders without an index.html show what is in them\n"
     "  --log           print a line for each request\n"
+    "  --workers N     serve from N threads; 0: one for each processor\n"
     "  --demo          the demonstration instead of a folder\n"
     "  --help          print this\n";
 
@@ -48,6 +50,7 @@ struct serving {
     const char *folder;
     bool is_demo;
     bool is_logged;
+    unsigned n_workers; /* 1: none but the main thread */
     struct bide_http_files_opts files;
 
     bide_http_app *app;
@@ -204,14 +207,74 @@ bide_async(serve_main, (struct serving *, serving))
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int run(struct serving *serving)
+static int run_alone(struct serving *serving)
 {
-    allow_many_descriptors();
     int rc = bide_run_with(NULL, serve_main, serving);
     if (rc >= 0)
         return rc;
     fprintf(stderr, "%s: %s\n", serving->command, bide_strerror(rc));
     return EXIT_FAILURE;
+}
+
+/* With workers */
+
+/* How long a worker has after the first signal: more than the server, to be able to end well. */
+#define WORKER_CLEANUP_SECONDS 15
+
+/* The first signal cancels this; what is being answered goes out all the same. */
+static int serve_in_worker(struct serving *serving)
+{
+    int rc = bide_http_serve(serving->app, NULL, 0, &serving->opts, &serving->server);
+    if (rc < 0)
+        return rc;
+    if (bide_worker_index() == 0)
+        print_address(serving);
+    rc = bide_http_server_forever(serving->server);
+    int freed = bide_shielded(INFINITY, bide_http_server_free(serving->server));
+    return rc < 0 ? rc : freed;
+}
+
+bide_async(serve_worker, (const struct serving *, common))
+{
+    struct serving *serving = malloc(sizeof *serving);
+    if (!serving)
+        return -ENOMEM;
+    *serving = *common;
+    int rc = fill_app(serving);
+    if (rc == 0)
+        rc = serve_in_worker(serving);
+    bide_http_app_free(serving->app);
+    free(serving);
+    return rc;
+}
+
+static int open_port(struct serving *serving)
+{
+    char what[300];
+    int rc = bide_port_open(serving->host, serving->port, NULL, &serving->opts.server.shared);
+    snprintf(what, sizeof what, "can't listen on %s, port %u", serving->host, serving->port);
+    return rc < 0 ? fail(serving, what, rc) : 0;
+}
+
+static int run_workers(struct serving *serving)
+{
+    const struct bide_workers_opts opts = {.name = "serve",
+                                           .loop.cleanup_seconds = WORKER_CLEANUP_SECONDS};
+    int rc = make_context(serving);
+    if (rc == 0)
+        rc = check_folder(serving);
+    if (rc == 0)
+        rc = open_port(serving);
+    if (rc == 0) {
+        rc = bide_run_workers_with(&opts, serving->n_workers, serve_worker, serving);
+        if (rc < 0)
+            fail(serving, "serving ended", rc);
+    }
+    bide_port_unref(serving->opts.server.shared);
+#if BIDE_HAVE_TLS
+    bide_tls_unref(serving->opts.tls);
+#endif
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* The command line */
@@ -224,6 +287,11 @@ static int take_tls(struct serving *serving, int argc, char **argv)
     serving->cert_file = optarg;
     serving->key_file = argv[optind++];
     return 0;
+}
+
+static bool parse_workers(const char *text, unsigned *ret_n)
+{
+    return parse_port(text, ret_n) && *ret_n <= BIDE_WORKERS_MAX;
 }
 
 static int take_option(struct serving *serving, int option, int argc, char **argv)
@@ -244,6 +312,11 @@ static int take_option(struct serving *serving, int option, int argc, char **arg
     case 'L':
         serving->is_logged = true;
         return 0;
+    case 'w':
+        return parse_workers(optarg, &serving->n_workers)
+                   ? 0
+                   : usage_error(argv[0], "'%s' is no number of workers: 0 to %d", optarg,
+                                 BIDE_WORKERS_MAX);
     case 'd':
         serving->is_demo = true;
         return 0;
@@ -254,11 +327,15 @@ static int take_option(struct serving *serving, int option, int argc, char **arg
 
 static int parse(int argc, char **argv, struct serving *serving, bool *ret_help)
 {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
-        {"tls", required_argument, NULL, 't'},  {"listing", no_argument, NULL, 'l'},
-        {"log", no_argument, NULL, 'L'},        {"demo", no_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"listing", no_argument, NULL, 'l'},
+                                            {"log", no_argument, NULL, 'L'},
+                                            {"demo", no_argument, NULL, 'd'},
+                                            {"workers", required_argument, NULL, 'w'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         *ret_help = option == 'h';
         int rc = *ret_help ? 0 : take_option(serving, option, argc, argv);
@@ -267,6 +344,8 @@ static int parse(int argc, char **argv, struct serving *serving, bool *ret_help)
     }
     if (serving->is_demo && serving->files.lists)
         return usage_error(argv[0], "--listing is for folders");
+    if (serving->n_workers != 1 && (serving->is_demo || serving->is_logged))
+        return usage_error(argv[0], "--workers is not for --demo and --log: those are of one loop");
     if (serving->is_demo)
         return optind == argc ? 0 : usage_error(argv[0], "a folder or --demo, not both");
     if (optind + 1 != argc)
@@ -279,10 +358,16 @@ int serve(int argc, char **argv)
 {
     static struct serving serving; /* signal handlers look at it until the loop has closed */
     bool is_help = false;
-    serving = (struct serving){
-        .command = argv[0], .host = "127.0.0.1", .port = 8000, .files = {.packed = true}};
+    serving = (struct serving){.command = argv[0],
+                               .host = "127.0.0.1",
+                               .port = 8000,
+                               .n_workers = 1,
+                               .files = {.packed = true}};
     int rc = parse(argc, argv, &serving, &is_help);
     if (is_help)
         return fputs(help, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-    return rc != 0 ? rc : run(&serving);
+    if (rc != 0)
+        return rc;
+    allow_many_descriptors();
+    return serving.n_workers == 1 ? run_alone(&serving) : run_workers(&serving);
 }

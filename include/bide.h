@@ -30,6 +30,7 @@
 #include <bide/manager.h>
 #include <bide/path.h>
 #include <bide/pipe.h>
+#include <bide/port.h>
 #include <bide/process.h>
 #include <bide/queue.h>
 #include <bide/remote.h>

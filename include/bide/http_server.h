@@ -15,7 +15,7 @@ typedef struct bide_http_server bide_http_server;
 
 /* How to serve; zeroed fields mean defaults. Times are in seconds, and INFINITY is no limit. */
 struct bide_http_server_opts {
-    struct bide_server_opts server; /* family, connections_max, backlog, reuse_port, stack_size */
+    struct bide_server_opts server; /* all but file_mode and stream */
     struct bide_tls_context *tls;   /* serve HTTPS with it; retained. NULL: in clear */
     size_t line_bytes;              /* of the request line, and of each field; 0: 8,192 */
     size_t head_bytes;              /* of a request's head; 0: 32,768 */
@@ -98,7 +98,8 @@ BIDE_EXPORT int bide_http_server_free(bide_http_server *server);
 
 /*
  * A program's main: serves the application until SIGINT or SIGTERM, and ends gently. A second
- * signal cancels the handlers.
+ * signal cancels the handlers. In a worker whose signals are not kept (bide/workers.h) its cancel
+ * is the signal: the loop's `cleanup_seconds` has to be longer than `grace_seconds`.
  *
  * Otherwise as bide_http_serve(). Prints where it listens to standard error.
  * Suspends: yes. Cancel: ends gently as well. Thread: loop thread only.

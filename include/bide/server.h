@@ -8,6 +8,8 @@ BIDE_BEGIN_DECLARATIONS
 
 /* A server. */
 typedef struct bide_server bide_server;
+/* A listening port that several servers share (see bide/port.h). */
+typedef struct bide_port bide_port;
 
 /*
  * Serves one connection, as a task of its own.
@@ -25,6 +27,8 @@ struct bide_server_opts {
     size_t connections_max; /* further ones wait in the kernel's queue; 0: no limit */
     int backlog;            /* length of that queue; 0: 1,024 */
     bool reuse_port;        /* other loops and processes may listen on the same port */
+    bide_port *shared;      /* a port that others serve, too; then there is no host, the port is 0,
+                               and family, backlog and reuse_port are not set */
     size_t stack_size;      /* of the connections' tasks; 0: the loop's */
     struct bide_stream_opts stream;
 };

@@ -4,6 +4,7 @@
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "runtime/loop.h"
+#include "runtime/workers.h"
 
 #include <bide/error.h>
 #include <bide/task.h>
@@ -267,16 +268,19 @@ int bide_http_serve_until_signal(bide_http_app *app, const char *host, unsigned 
     if (!until)
         return -ENOMEM;
     bide_loop *loop = bide_loop_current();
+    bool is_told = bide__worker_has_signals(); /* by a cancel */
     int rc = bide_http_serve(app, host, port, opts, &until->server);
-    for (size_t i = 0; i < 2 && rc == 0; i++)
+    for (size_t i = 0; i < 2 && rc == 0 && !is_told; i++)
         rc = bide_loop_add_signal_handler(loop, signals[i], signal_came, until, NULL);
     if (rc == 0) {
-        print_address(until->server);
+        if (bide_worker_index() == 0)
+            print_address(until->server);
         rc = bide_http_server_forever(until->server);
     }
-    int freed = bide_http_server_free(until->server);
+    int freed = is_told ? bide_shielded(INFINITY, bide_http_server_free(until->server))
+                        : bide_http_server_free(until->server);
     until->server = NULL;
-    for (size_t i = 0; i < 2 && loop; i++)
+    for (size_t i = 0; i < 2 && loop && !is_told; i++)
         bide_loop_remove_signal_handler(loop, signals[i]);
     free(until);
     return rc < 0 ? rc : freed;

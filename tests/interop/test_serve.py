@@ -59,6 +59,37 @@ class FolderCase(ServeCase):
             return answer
 
 
+class Workers(FolderCase):
+    def test_all_of_them_serve(self):
+        server = self.serve("--workers", "3", str(self.www))
+        for _ in range(12):
+            self.assertEqual(curl(server.url + "a.txt"), b"0123456789\n")
+        self.assertEqual(curl(server.url + "large.bin"), LARGE)
+
+    def test_as_many_as_there_are_processors(self):
+        server = self.serve("--workers", "0", str(self.www))
+        self.assertEqual(curl(server.url + "a.txt"), b"0123456789\n")
+
+    def test_what_is_for_one_loop(self):
+        for option in ("--log", "--demo"):
+            arguments = ["--workers", "2", option] + ([] if option == "--demo" else [str(self.www)])
+            status, out, errors = run(*arguments)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn("--workers is not for --demo and --log", errors)
+        self.assertEqual(run("--workers", "many", str(self.www))[0], 2)
+        self.assertEqual(run("--workers", "5000", str(self.www))[0], 2)
+
+    def test_what_keeps_it_from_beginning(self):
+        status, out, errors = run("--workers", "2", str(self.root / "none"))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("No such file", errors)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = str(taken.getsockname()[1])
+            status, out, errors = run("--workers", "2", "--port", number, str(self.www))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("can't listen on 127.0.0.1, port " + number, errors)
+
+
 class Files(FolderCase):
     def test_whole(self):
         server = self.serve(str(self.www))
@@ -151,9 +182,11 @@ class Files(FolderCase):
             capture_output=True,
             timeout=LIMIT,
         )
-        server = self.serve("--tls", cert, key, str(self.www))
-        self.assertRegex(server.url, r"\Ahttps://")
-        self.assertEqual(curl("--cacert", cert, server.url + "large.bin"), LARGE)
+        for workers in ((), ("--workers", "2")):
+            server = self.serve("--tls", cert, key, *workers, str(self.www))
+            self.assertRegex(server.url, r"\Ahttps://")
+            for _ in range(3):
+                self.assertEqual(curl("--cacert", cert, server.url + "large.bin"), LARGE)
 
 
 class Log(FolderCase):

@@ -2,6 +2,7 @@
 #include "io/net/listener.h"
 
 #include "base/time.h"
+#include "io/net/port.h"
 #include "runtime/task.h"
 
 #include <netinet/in.h>
@@ -55,6 +56,18 @@ static void listener_starved(struct bide__listener *listener, int error)
                                            .detail = text});
 }
 
+void bide__listeners_starved(struct bide__listeners *set, int error)
+{
+    listener_starved(&set->each[0], error);
+}
+
+bool bide__listeners_full(const struct bide__listeners *set)
+{
+    if (set->member)
+        return bide__port_full(set->member);
+    return set->connections_max > 0 && set->n_connections >= set->connections_max;
+}
+
 /* Takes connections until none is left, the server is full, or it has had its share of the turn. */
 static int listener_accept(struct bide__listener *listener)
 {
@@ -66,7 +79,7 @@ static int listener_accept(struct bide__listener *listener)
             return 0;
         int rc = ops->try_accept(listener->sock, &sock);
         if (rc == 0)
-            rc = set->kind->accepted(set, sock);
+            rc = set->member ? bide__port_hand(set->member, sock) : set->kind->accepted(set, sock);
         if (rc < 0)
             return rc;
     }
@@ -82,8 +95,13 @@ static void listener_serve(struct bide__listener *listener)
         listener->starved = false;
     else if (rc < 0)
         listener_starved(listener, rc);
-    if (listener->queued || set->is_closed || bide__listeners_full(set))
+    if (listener->queued || set->is_closed)
         return;
+    if (bide__listeners_full(set)) {
+        if (set->member)
+            bide__port_rest(set->member);
+        return;
+    }
     rc = listener->sock->engine->ops->accept_wait(listener->sock, &listener->op);
     if (rc == 0)
         listener_queue(listener);
@@ -154,7 +172,7 @@ static int listen_on(struct bide__listener *listener, struct bide_sock *sock)
     const struct bide_engine_ops *ops = sock->engine->ops;
     struct bide_address named = {.length = sizeof named.bytes};
     int rc = bind_at(listener, sock);
-    if (rc == 0)
+    if (rc == 0 && !listener->set->binds_only)
         rc = ops->sock_listen(sock, listener->set->backlog);
     if (rc == 0)
         rc = ops->sock_name(sock, false, (void *)named.bytes, &named.length);
@@ -163,6 +181,26 @@ static int listen_on(struct bide__listener *listener, struct bide_sock *sock)
     else
         listener_unbind(listener, sock);
     return rc;
+}
+
+static void listener_put(struct bide__listener *listener, struct bide_sock *sock)
+{
+    struct bide__listeners *set = listener->set;
+    listener->op.done = listener_woken;
+    listener->ready.run = listener_run;
+    bide__timer_init(&listener->retry, listener_retry);
+    listener->sock = sock;
+    set->n++;
+    set->n_open++;
+}
+
+void bide__listeners_put(struct bide__listeners *set, struct bide_sock *sock,
+                         const struct bide_address *address)
+{
+    struct bide__listener *listener = &set->each[set->n];
+    listener->set = set;
+    listener->address = *address;
+    listener_put(listener, sock);
 }
 
 static int listener_add(struct bide__listeners *set, const struct bide_address *address)
@@ -177,21 +215,14 @@ static int listener_add(struct bide__listeners *set, const struct bide_address *
     listener->set = set;
     listener->address = *address;
     rc = listen_on(listener, sock);
-    if (rc < 0) {
+    if (rc < 0)
         sock->engine->ops->sock_close(sock);
-        return rc;
-    }
-    listener->op.done = listener_woken;
-    listener->ready.run = listener_run;
-    bide__timer_init(&listener->retry, listener_retry);
-    listener->sock = sock;
-    set->n++;
-    set->n_open++;
-    return 0;
+    else
+        listener_put(listener, sock);
+    return rc;
 }
 
-/* Those that were added and have not begun: nobody is told. */
-static void listeners_undo(struct bide__listeners *set)
+void bide__listeners_undo(struct bide__listeners *set)
 {
     for (; set->n > 0; set->n--) {
         struct bide_sock *sock = set->each[set->n - 1].sock;
@@ -234,7 +265,7 @@ static int listeners_add(struct bide__listeners *set, struct bide_address *addre
         if (is_lacking(rc)) {
             lacking = rc;
         } else if (rc < 0) {
-            listeners_undo(set);
+            bide__listeners_undo(set);
             return rc;
         }
     }
@@ -255,6 +286,8 @@ int bide__listeners_open(struct bide__listeners *set, struct bide_address *addre
 
 void bide__listeners_go_on(struct bide__listeners *set)
 {
+    if (set->member)
+        bide__port_go_on(set->member);
     for (size_t i = 0; i < set->n; i++)
         if (set->each[i].op.state == BIDE_OP_IDLE)
             listener_queue(&set->each[i]);
@@ -264,6 +297,8 @@ void bide__listeners_close(struct bide__listeners *set)
 {
     size_t n = set->n;
     set->is_closed = true;
+    if (set->member)
+        bide__port_leave(set);
     for (size_t i = 0; i < n; i++)
         listener_close(&set->each[i]);
 }

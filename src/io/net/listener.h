@@ -16,6 +16,7 @@
 #include "runtime/loop.h"
 
 struct bide__listeners;
+struct bide__port_member;
 
 struct bide__listener {
     struct bide_op op;
@@ -49,8 +50,10 @@ struct bide__listeners {
     int backlog;
     unsigned file_mode; /* of local sockets */
     bool reuse_port;
+    bool binds_only; /* and does not listen */
     bool is_closed;
-    size_t n_open; /* sockets */
+    struct bide__port_member *member; /* of a port that others serve, too; NULL: not so */
+    size_t n_open;                    /* sockets */
     size_t n;
     struct bide__listener each[BIDE__ADDRESSES_MAX];
 };
@@ -59,14 +62,20 @@ struct bide__listeners {
  * given. On failure bide_error_detail() names the address, and nobody is an owner. */
 int bide__listeners_open(struct bide__listeners *set, struct bide_address *addresses, int n,
                          unsigned port);
+/* Adds a socket that listens on this address. Takes it. */
+void bide__listeners_put(struct bide__listeners *set, struct bide_sock *sock,
+                         const struct bide_address *address);
+/* Closes those that were opened or put and have not begun: nobody is told. */
+void bide__listeners_undo(struct bide__listeners *set);
 /* Begins to take connections. Also when there is room again. */
 void bide__listeners_go_on(struct bide__listeners *set);
 /* Ends that; the set may be gone after it. */
 void bide__listeners_close(struct bide__listeners *set);
 
-static inline bool bide__listeners_full(const struct bide__listeners *set)
-{
-    return set->connections_max > 0 && set->n_connections >= set->connections_max;
-}
+/* Something was lacking for a connection: reported once for as long as that lasts. */
+void bide__listeners_starved(struct bide__listeners *set, int error);
+
+/* Whether it takes no connection now: there is no room, or others of its port do. */
+bool bide__listeners_full(const struct bide__listeners *set);
 
 #endif

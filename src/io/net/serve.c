@@ -101,12 +101,13 @@ int bide__serve(const char *host, unsigned port, bide_handler *handler, void *da
     struct bide__coro *coro;
     struct bide_address addresses[BIDE__ADDRESSES_MAX];
     struct bide_server_opts all;
-    if (!handler || !ret_server || bide__server_opts(opts, &all) < 0 || all.file_mode != 0)
+    if (!handler || !ret_server || bide__server_opts(opts, &all) < 0 || all.file_mode != 0 ||
+        (all.shared && (host || port != 0)))
         return -EINVAL;
     int rc = bide__suspend(&coro);
     if (rc < 0)
         return rc;
-    int n = bide__resolve(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
+    int n = all.shared ? 0 : bide__resolve(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
     if (n < 0)
         return n;
     return bide__serve_at(coro->loop, addresses, n, port, handler, data, drop, &all, ret_server);

@@ -4,6 +4,7 @@
  */
 #include "io/net/server.h"
 
+#include "io/net/port.h"
 #include "runtime/coro.h"
 
 #include <stdlib.h>
@@ -87,8 +88,10 @@ void bide__server_hold(bide_server *server)
 void bide__server_release(bide_server *server)
 {
     struct bide__listeners *set = &server->listeners;
-    bool was_full = bide__listeners_full(set);
+    bool was_full = set->connections_max > 0 && bide__listeners_full(set);
     set->n_connections--;
+    if (set->member)
+        bide__port_changed(set->member);
     if (was_full) /* there may be room for another one */
         bide__listeners_go_on(set);
     if (set->n_connections == 0)
@@ -170,6 +173,8 @@ int bide__server_opts(const struct bide_server_opts *opts, struct bide_server_op
         (all.stack_size > 0 && all.stack_size < BIDE__STACK_SIZE_MIN) ||
         all.stack_size > BIDE__STACK_SIZE_MAX)
         return -EINVAL;
+    if (all.shared && (all.family != BIDE_ANY_FAMILY || all.backlog != 0 || all.reuse_port))
+        return -EINVAL;
     if (all.backlog == 0)
         all.backlog = BACKLOG_DEFAULT;
     *ret_opts = all;
@@ -200,7 +205,8 @@ int bide__server_new(bide_loop *loop, const struct bide__server_kind *kind,
     bide__list_init(&server->resource.node);
     bide__list_init(&server->connections);
     bide__list_init(&server->waiters);
-    int rc = bide__listeners_open(set, addresses, n, port);
+    int rc = opts->shared ? bide__port_join(opts->shared, set)
+                          : bide__listeners_open(set, addresses, n, port);
     if (rc < 0) {
         bide__server_unref(server);
         return rc;

@@ -42,7 +42,7 @@ int bide_serve_unix(const char *path, bide_handler *handler, void *data,
     struct bide_server_opts all;
     bide_loop *loop = bide__loop_running;
     if (!handler || !ret_server || bide__server_opts(opts, &all) < 0 || all.reuse_port ||
-        all.family != BIDE_ANY_FAMILY)
+        all.shared || all.family != BIDE_ANY_FAMILY)
         return -EINVAL;
     int rc = bide_address_unix(path, &address);
     if (rc == 0)

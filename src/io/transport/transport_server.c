@@ -61,10 +61,12 @@ int bide_loop_listen(bide_loop *loop, const char *host, unsigned port,
     if (rc < 0)
         return rc;
     if (!factory || !ret_server || bide__server_opts(opts, &all) < 0 ||
-        !bide__resolve_sensible(host, port, all.family))
+        !bide__resolve_sensible(host, port, all.family) || (all.shared && (host || port != 0)))
         return -EINVAL;
-    int n = bide__resolve_numeric(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
-    if (n <= 0)
+    int n = all.shared
+                ? 0
+                : bide__resolve_numeric(host, port, all.family, addresses, BIDE__ADDRESSES_MAX);
+    if (n < 0 || (n == 0 && !all.shared))
         return -EINVAL;
     rc = bide__server_new(loop, &protocols_serve, &all, addresses, n, port, &server);
     if (rc < 0)
