@@ -2,30 +2,40 @@
  * lines. BIDE_ENGINE chooses the engine. */
 #include <bide.h>
 
+#include <errno.h>
 #include <signal.h>
 
 #include "echo_options.h"
 
 static struct echo_options options;
 
-static int echo_with(bide_stream *stream, char *buffer)
+/* For all connections: bide_read() leaves it alone while it waits. */
+static char *shared;
+
+/* The peer takes no more for now: what was read is to stay while others read. */
+static int write_copy(bide_stream *stream, size_t size)
 {
-    int n;
-    while ((n = bide_read(stream, buffer, options.buffer_bytes)) > 0) {
-        int rc = bide_write(stream, buffer, (size_t)n);
-        if (rc < 0)
-            return rc;
-    }
-    return n;
+    char *copy = malloc(size);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, shared, size);
+    int rc = bide_write(stream, copy, size);
+    free(copy);
+    return rc;
 }
 
 static int echo(bide_stream *stream, void *data)
 {
-    char *buffer = malloc(options.buffer_bytes);
+    int n;
     (void)data;
-    int rc = buffer ? echo_with(stream, buffer) : -1;
-    free(buffer);
-    return rc;
+    while ((n = bide_read(stream, shared, options.buffer_bytes)) > 0) {
+        int rc = bide_offer(stream, shared, (size_t)n);
+        if (rc == -EAGAIN)
+            rc = write_copy(stream, (size_t)n);
+        if (rc < 0)
+            return rc;
+    }
+    return n;
 }
 
 /* The byte behind a line is the NUL in the place of its newline, which goes out again. */
@@ -66,5 +76,10 @@ bide_async(serve)
 int main(int argc, char **argv)
 {
     options = echo_options(argc, argv);
-    return bide_run(serve);
+    shared = malloc(options.buffer_bytes);
+    if (!shared)
+        return 1;
+    int status = bide_run(serve);
+    free(shared);
+    return status;
 }

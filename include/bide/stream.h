@@ -69,7 +69,8 @@ BIDE_EXPORT int bide_stream_adopt(int fd, const struct bide_stream_opts *opts,
 /*
  * Reads what is there, waiting until there is at least one byte.
  *
- * buffer: borrowed until return.
+ * buffer: borrowed until return; untouched while the call waits, so that the tasks of a loop may
+ * share one, each until its next suspending call. bide_offer() is the way on then, which copies.
  * Returns how many bytes were read, 0 at the end of the stream, -ECANCELED, -EBUSY (another task
  * reads), -ECONNABORTED (aborted, or closed by another task), -BIDE_ETORN (see bide_write()), the
  * connection's error, -EINVAL, -BIDE_ENOTASK. Suspends: yes. Cancel: nothing was read. Thread: loop

@@ -62,6 +62,67 @@ STREAM_TEST(a_read_waits_for_one_byte)
     pair_close(&pair);
 }
 
+/* A pattern that no peer sends. */
+static void smear(char *buffer, size_t size)
+{
+    memset(buffer, '#', size);
+}
+
+static bool is_smeared(const char *buffer, size_t size)
+{
+    while (size > 0 && buffer[size - 1] == '#')
+        size--;
+    return size == 0;
+}
+
+/* Says what it read by another buffer, before it suspends. */
+bide_async(shares, (bide_stream *, stream), (char *, shared), (size_t, size), (char *, got))
+{
+    size_t n_got = 0;
+    int n;
+    while ((n = bide_read(stream, shared, size)) > 0) {
+        memcpy(got + n_got, shared, (size_t)n);
+        n_got += (size_t)n;
+        smear(shared, size);
+    }
+    return n < 0 ? n : (int)n_got;
+}
+
+/* Large and small messages in turn, since engines receive them in different ways. */
+STREAM_TEST(readers_may_share_their_memory)
+{
+    enum { STREAMS = 3, SHARED = 16 * KIB, ROUNDS = 6 };
+    static char shared[SHARED], got[STREAMS][ROUNDS * SHARED], said[SHARED];
+    struct pair pairs[STREAMS];
+    bide_task *readers[STREAMS];
+    size_t n_said = 0;
+    smear(shared, SHARED);
+    for (int i = 0; i < STREAMS; i++) {
+        pairs[i] = pair_open();
+        readers[i] = waiting(bide_spawn(shares, pairs[i].stream, shared, SHARED, got[i]));
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t size = round % 2 == 0 ? SHARED : 10;
+        for (int i = 0; i < STREAMS; i++) {
+            memset(said, 'a' + i + round, size);
+            peer_send(pairs[i].peer, said, size);
+        }
+        n_said += size;
+        settle();
+        CHECK(is_smeared(shared, SHARED));
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        CHECK_INT(shutdown(pairs[i].peer, SHUT_WR), 0);
+        CHECK_INT(bide_await(readers[i]), n_said);
+        for (size_t at = 0, round = 0; at < n_said; round++) {
+            size_t size = round % 2 == 0 ? SHARED : 10;
+            for (size_t end = at + size; at < end; at++)
+                CHECK_INT(got[i][at], 'a' + i + (int)round);
+        }
+        pair_close(&pairs[i]);
+    }
+}
+
 STREAM_TEST(the_end_comes_behind_the_data_and_stays)
 {
     struct pair pair = pair_open();
