@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char saved[] = "/tmp/bide-example-upload";
+static char saved[128]; /* where the server puts files, under names of its own */
 
 /* Texts and small files are in memory, larger ones on disk until they are saved or given back. */
 static int take_album(bide_http_request *request, void *data)
@@ -113,7 +113,12 @@ bide_async(amain)
     bide_http_app *app = NULL;
     bide_http_server *server = NULL;
     struct bide_file_status status;
-    int rc = bide_http_app_new(NULL, &app);
+    char *folder;
+    int rc = bide_directory_temporary(NULL, &folder);
+    if (rc < 0)
+        return rc;
+    snprintf(saved, sizeof saved, "%s/cover", folder);
+    rc = bide_http_app_new(NULL, &app);
     if (rc == 0)
         rc = bide_http_route(app, "POST", "/album", take_album, NULL, NULL);
     if (rc == 0)
@@ -133,6 +138,8 @@ bide_async(amain)
     bide_http_session_free(session);
     bide_http_server_free(server);
     bide_http_app_free(app);
+    bide_directory_remove(folder);
+    free(folder);
     return rc;
 }
 
