@@ -198,29 +198,18 @@ static int limit_lift(struct bide__http_peer *peer)
     return bide_timeout_begin(INFINITY, &peer->limit);
 }
 
-/* What has come: at least 1 byte; 0 at the end of the stream; -EAGAIN, or an error. */
-static int take_now(struct bide__http_peer *peer)
+/* What has come: at least 1 byte; 0 at the end of the stream; -EAGAIN, or an error. `read`: how. */
+static int take(struct bide__http_peer *peer,
+                ssize_t (*read)(bide_stream *stream, void *buffer, size_t size))
 {
     int rc = connection_take(peer);
     if (rc < 0)
         return rc;
     struct bide__http_connection *connection = peer->connection;
-    rc = (int)bide__stream_take_now(peer->stream, connection->in + connection->end,
-                                    connection->capacity - connection->end);
+    size_t room = connection->capacity - connection->end;
+    rc = (int)read(peer->stream, connection->in + connection->end, room);
     connection->end += rc > 0 ? (size_t)rc : 0;
-    return rc;
-}
-
-/* As take_now(), and gives others a turn now and then. */
-static int read_now(struct bide__http_peer *peer)
-{
-    int rc = connection_take(peer);
-    if (rc < 0)
-        return rc;
-    struct bide__http_connection *connection = peer->connection;
-    rc = bide__stream_read_now(peer->stream, connection->in + connection->end,
-                               connection->capacity - connection->end);
-    connection->end += rc > 0 ? (size_t)rc : 0;
+    connection->was_full = rc > 0 && (size_t)rc == room;
     return rc;
 }
 
@@ -254,13 +243,16 @@ static int wait_request(struct bide__http_peer *peer)
 {
     if (peer->connection && held(peer->connection) > 0)
         return 1;
+    bool was_full = peer->connection && peer->connection->was_full;
     if (peer->connection)
         give_back_memory(peer->connection);
-    int rc = peer->server->is_closing ? take_now(peer) : read_now(peer);
+    int rc = peer->server->is_closing ? take(peer, bide__stream_take_now)
+             : was_full               ? take(peer, bide__stream_read_now)
+                                      : -EAGAIN;
     while (rc == -EAGAIN && !peer->server->is_closing) {
         rc = wait_idle(peer);
         if (rc == 0)
-            rc = take_now(peer);
+            rc = take(peer, bide__stream_take_now);
         if (rc > 0)
             rc = limit_lift(peer) < 0 ? -ENOMEM : 1;
     }

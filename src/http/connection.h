@@ -56,6 +56,7 @@ struct bide__http_connection {
 
     double waits_since; /* for the rest of a head; 0: it was there at once */
 
+    bool was_full; /* the memory, by what was received last: there may be more */
     bool is_continue_due;
     bool keeps_alive;
     bool is_chunked; /* the answer */

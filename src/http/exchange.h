@@ -92,7 +92,7 @@ struct bide_http_request {
     size_t line_size;
     double waited_seconds; /* for the head of that */
     const char *id;        /* that a middleware gave it; NULL: none */
-    char *path;
+    const char *path;
     struct bide__http_segment raw_path; /* as it was written; only if there is a path */
     const char *query;
     bool is_secure;

@@ -110,24 +110,21 @@ static bool has_escaped_slash(const char *text, size_t size)
     return memmem(text, size, "%2F", 3) || memmem(text, size, "%2f", 3);
 }
 
-int bide__http_request_take_target(bide_http_request *request, struct bide__http_segment origin)
+static int make_path(bide_http_request *request, struct bide__http_segment origin)
 {
-    const char *question = memchr(origin.text, '?', origin.size);
-    size_t size = question ? (size_t)(question - origin.text) : origin.size;
-    request->raw_path = (struct bide__http_segment){origin.text, size};
-    if (question)
-        request->query = question + 1;
+    struct bide__http_segment raw = request->raw_path;
+    size_t size = raw.size;
     char *path = bide_http_alloc(request, size + 2);
     if (!path)
         return -ENOMEM;
-    bool is_escaped = memchr(origin.text, '%', size);
+    bool is_escaped = memchr(raw.text, '%', size);
     if (is_escaped) {
-        int n = bide_url_decode(origin.text, size, path, size + 1);
+        int n = bide_url_decode(raw.text, size, path, size + 1);
         if (n < 0)
             return -EINVAL;
         size = (size_t)n;
     } else {
-        memcpy(path, origin.text, size);
+        memcpy(path, raw.text, size);
     }
     if (memchr(path, '\0', size))
         return -EINVAL;
@@ -142,6 +139,26 @@ int bide__http_request_take_target(bide_http_request *request, struct bide__http
         path[size++] = '/';
     path[size] = '\0';
     request->path = path;
+    return 0;
+}
+
+/* As it is written, with no escape and nothing to take out: it is the path. */
+static bool is_path(struct bide__http_segment raw)
+{
+    return raw.size > 0 && raw.text[raw.size] == '\0' && !memchr(raw.text, '%', raw.size) &&
+           !has_dot_segments(raw.text, raw.size);
+}
+
+int bide__http_request_take_target(bide_http_request *request, struct bide__http_segment origin)
+{
+    const char *question = memchr(origin.text, '?', origin.size);
+    size_t size = question ? (size_t)(question - origin.text) : origin.size;
+    request->raw_path = (struct bide__http_segment){origin.text, size};
+    if (question)
+        request->query = question + 1;
+    if (!is_path(request->raw_path))
+        return make_path(request, origin);
+    request->path = origin.text;
     return 0;
 }
 

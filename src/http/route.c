@@ -298,6 +298,16 @@ static const struct bide__http_node *find(const struct bide__http_node *node, st
     return found;
 }
 
+/* Of a path without escapes, in which there are no dots any more. */
+static void split_plain(struct search *search, const char *path)
+{
+    while (*path && search->n < BIDE__HTTP_SEGMENTS_MAX) {
+        const char *text = path + 1;
+        path = strchrnul(text, '/');
+        search->segments[search->n++] = (struct bide__http_segment){text, (size_t)(path - text)};
+    }
+}
+
 /* Segments with their escapes taken out, one after the other in one text, so that the rest of them
  * is a text as well. Those of dots are gone. */
 static int split(struct search *search, bide_http_request *request, struct bide__http_segment raw)
@@ -306,16 +316,11 @@ static int split(struct search *search, bide_http_request *request, struct bide_
     if (!text)
         return -ENOMEM;
     const char *at = raw.text, *end = raw.text + raw.size;
-    bool is_escaped = memchr(raw.text, '%', raw.size);
     while (at < end) {
         const char *next = memchr(at + 1, '/', (size_t)(end - at - 1));
         const char *stop = next ? next : end;
         *text = '/';
-        int n = (int)(stop - at - 1);
-        if (is_escaped)
-            n = bide_url_decode(at + 1, (size_t)n, text + 1, (size_t)(stop - at));
-        else
-            memcpy(text + 1, at + 1, (size_t)n);
+        int n = bide_url_decode(at + 1, (size_t)(stop - at - 1), text + 1, (size_t)(stop - at));
         if (n < 0)
             return -EINVAL;
         bool is_dot = n == 1 && text[1] == '.';
@@ -361,7 +366,11 @@ const struct bide__http_node *bide__http_route_find(const struct bide__http_node
     struct search *search = &shared;
     search->n = 0;
     search->n_values = 0;
-    *ret_rc = split(search, request, raw);
+    *ret_rc = 0;
+    if (memchr(raw.text, '%', raw.size))
+        *ret_rc = split(search, request, raw);
+    else
+        split_plain(search, request->path);
     if (*ret_rc < 0 || search->n == BIDE__HTTP_SEGMENTS_MAX)
         return NULL;
     const struct bide__http_node *node = find(root, search, 0);

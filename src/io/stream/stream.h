@@ -104,7 +104,7 @@ int bide__stream_wait_sendable(bide_stream *stream, struct bide__coro *coro);
 
 /* For who has no memory to read into before there is something: as bide_read(), but -EAGAIN in the
  * place of a wait; and the wait, which takes nothing: 0, or an error. It may end for nothing. */
-BIDE_EXPORT int bide__stream_read_now(bide_stream *stream, void *buffer, size_t size);
+BIDE_EXPORT ssize_t bide__stream_read_now(bide_stream *stream, void *buffer, size_t size);
 BIDE_EXPORT int bide__stream_wait_input(bide_stream *stream);
 
 /* Hands what was written to the engine now, and not at the end of the turn. */

@@ -200,7 +200,7 @@ int bide_read(bide_stream *stream, void *buffer, size_t size)
     return bide__stream_read_end(stream, rc);
 }
 
-int bide__stream_read_now(bide_stream *stream, void *buffer, size_t size)
+ssize_t bide__stream_read_now(bide_stream *stream, void *buffer, size_t size)
 {
     struct bide__coro *coro;
     int rc = bide__stream_read_begin(stream, &coro);
