@@ -295,6 +295,8 @@ static int workers_open(struct workers *all, const struct bide__launch *launch)
     /* Nothing but posts and signals: which engine does not matter, but it has to be a kernel's. */
     const struct bide_loop_opts own = {.engine = "epoll"};
     int rc = bide_loop_new(&own, &all->loop);
+    if (rc == 0) /* signals find the alternate stack that valgrind remembers from loops before */
+        rc = bide__coro_arm(all->loop);
     if (rc == 0)
         rc = handle_signals(all);
     for (unsigned i = 0; i < all->n && rc == 0; i++)
