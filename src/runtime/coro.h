@@ -129,6 +129,13 @@ void bide__refused(struct bide__coro *coro);
 /* What the ready queue runs for a task. */
 void bide__coro_run(struct bide__ready *ready);
 
+/* What a task that will run soon needs of its stack comes into the cache meanwhile. */
+static inline void bide__look_ahead(const struct bide__ready *ready)
+{
+    if (ready && ready->run == bide__coro_run)
+        __builtin_prefetch(bide__container(ready, struct bide__coro, ready)->fiber.sp);
+}
+
 /* Who runs when the current task stops: the turn's next entry, if that is a task, past the loop;
  * else the loop. */
 static inline struct bide__fiber *bide__switch_target(bide_loop *loop)
@@ -138,6 +145,7 @@ static inline struct bide__fiber *bide__switch_target(bide_loop *loop)
         return &loop->fiber;
     struct bide__coro *next = bide__container(ready, struct bide__coro, ready);
     loop->batch = ready->next;
+    bide__look_ahead(ready->next);
     loop->runs_unpolled++;
     loop->current = next;
     return &next->fiber;

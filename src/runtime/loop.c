@@ -186,6 +186,7 @@ __attribute__((always_inline)) static inline int turn(bide_loop *loop)
     struct bide__ready *ready;
     while ((ready = loop->batch)) {
         loop->batch = ready->next;
+        bide__look_ahead(ready->next);
         loop->runs_unpolled++;
         if (ready->run == bide__coro_run)
             bide__coro_continue(bide__container(ready, struct bide__coro, ready));
