@@ -15,6 +15,7 @@ enum { ROUNDS = 9, RING_MAX = 10000, SWITCHES = 400000, SWITCHES_SLOW = 40000 };
 
 struct member {
     struct bide__fiber fiber;
+    unsigned watched;
     ucontext_t *context;
     struct bide__stack stack;
     struct member *next;
@@ -61,7 +62,7 @@ static struct member *new_member(struct bide__stack_pool *pool, int i)
     struct member *member = (void *)(at & ~(uintptr_t)63);
     member->stack = stack;
     member->context = (ucontext_t *)(void *)(member + 1);
-    bide__fiber_init(&member->fiber, stack.low, member, fiber_body, member);
+    member->watched = bide__fiber_init(&member->fiber, stack.low, member, fiber_body, member);
     return member;
 }
 
@@ -136,7 +137,7 @@ static void compare(struct member **fibers, struct member **contexts, int n, con
 static void end_member(struct bide__stack_pool *pool, struct member *member)
 {
     struct bide__stack stack = member->stack;
-    bide__fiber_fini(&member->fiber);
+    bide__fiber_fini(&member->fiber, member->watched);
     bide__stack_put(pool, stack);
 }
 

@@ -27,10 +27,11 @@ typedef struct bide_remote bide_remote;
 /* How a task is started; zeroed fields mean defaults. */
 struct bide_task_opts {
     const char *name;  /* copied; NULL: Task-1, Task-2, … */
-    size_t stack_size; /* bytes, guard page included; 0: the loop's */
+    size_t stack_size; /* bytes, guard page included; 0: the loop's. Private stacks only */
     bide_loop *loop;   /* NULL: the one that runs on this thread */
     bool always_start; /* the body runs even if the task is cancelled before its first step; then
                           its first suspension fails */
+    enum bide_stack stack; /* private or copied, see bide/loop.h */
 };
 
 /*

@@ -52,8 +52,9 @@ BIDE_EXPORT int bide_barrier_init(bide_barrier *barrier, unsigned parties);
  *
  * Returns the caller's index among those who went on together, 0 to parties - 1, in the order in
  * which they came: only one is 0, and the last, who did not have to wait, is parties - 1.
- * -BIDE_EBROKEN if the barrier is broken, or was broken or reset meanwhile; -EINVAL for NULL or a
- * barrier without parties; -ECANCELED, -BIDE_ENOTASK.
+ * -BIDE_EBROKEN if the barrier is broken, or was broken or reset meanwhile; -EINVAL for NULL, a
+ * barrier without parties, or one on the caller's own copied stack (see bide/loop.h); -ECANCELED,
+ * -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the caller no longer counts as waiting; the barrier is not broken and
  * waits for another one. Thread: loop thread only.
  */

@@ -57,10 +57,10 @@ BIDE_EXPORT bide_lock *bide_condition_lock(bide_condition *condition);
  * Releases the lock, waits for a notification, and takes the lock again.
  *
  * Returns 0 once it was notified; -EPERM if the caller does not hold the lock; -EINVAL for NULL,
- * -ECANCELED, -BIDE_ENOTASK. The lock is held in any case where it was before.
- * Suspends: yes. Cancel: the wait for the notification ends, the one for the lock does not: the
- * call returns when it has it. A notification that came before the cancel stands; one that comes
- * after it goes to the next task. Thread: loop thread only.
+ * and for one on its own copied stack (see bide/loop.h); -ECANCELED, -BIDE_ENOTASK. The lock is
+ * held in any case where it was before. Suspends: yes. Cancel: the wait for the notification ends,
+ * the one for the lock does not: the call returns when it has it. A notification that came before
+ * the cancel stands; one that comes after it goes to the next task. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_condition_wait(bide_condition *condition);
 

@@ -25,8 +25,8 @@ typedef struct bide_event {
 /*
  * Waits until the event is set; not at all if it is.
  *
- * Returns 0, also if the event was cleared again right after it had been set; -EINVAL for NULL,
- * -ECANCELED, -BIDE_ENOTASK.
+ * Returns 0, also if the event was cleared again right after it had been set; -EINVAL for NULL, and
+ * if it had to wait for one on its own copied stack (see bide/loop.h); -ECANCELED, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the wait ends. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_event_wait(bide_event *event);

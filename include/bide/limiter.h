@@ -67,8 +67,9 @@ BIDE_EXPORT int bide_limiter_init(bide_limiter *limiter, const struct bide_limit
  * has to have all n; a leaky bucket lets the caller pass when its turn has come, and the next one n
  * distances later.
  *
- * Returns 0; -EAGAIN if as many tasks wait as may; -EINVAL for NULL, for n = 0, or if there are
- * never that many; -ECANCELED, -BIDE_ENOTASK.
+ * Returns 0; -EAGAIN if as many tasks wait as may; -EINVAL for NULL, for n = 0, if there are
+ * never that many, or if it had to wait for one on its own copied stack (see bide/loop.h);
+ * -ECANCELED, -ENOMEM, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the caller leaves the line, has taken nothing, and those behind it move
  * up; permits that it was handed before are used up. Thread: loop thread only.
  */

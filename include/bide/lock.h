@@ -31,7 +31,8 @@ typedef struct bide_lock {
  * Takes the lock, and waits for it if another task holds it, behind those who wait already.
  *
  * lock: borrows until it is released.
- * Returns 0; -EDEADLK if the caller holds it already; -EINVAL for NULL, -ECANCELED, -BIDE_ENOTASK.
+ * Returns 0; -EDEADLK if the caller holds it already; -EINVAL for NULL, and if it had to wait for
+ * one on its own copied stack (see bide/loop.h); -ECANCELED, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the caller leaves the line; a lock that it was handed before is its own,
  * and the next suspending call fails. Thread: loop thread only.
  */

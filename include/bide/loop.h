@@ -28,6 +28,25 @@ typedef int bide_callback(void *data);
  */
 typedef void bide_drop(void *data);
 
+/*
+ * Where a task's frames are kept.
+ *
+ * A task with a copied stack costs a few hundred bytes while it is suspended, and not the page or
+ * more that a stack of its own takes: all such tasks of a loop run on one stack (256 KiB), and what
+ * a suspended one has on it is kept elsewhere. For that nobody else may touch its locals while it
+ * is suspended: no other task, callback or thread may have been given their addresses, be it of an
+ * array of bytes, a lock, an event or a result that others set. What the calls of this library are
+ * given is no matter, they copy what has to be copied; a few that can't return -EINVAL and say so.
+ * Besides, any suspending call that is not a join may return -ENOMEM, before it has done anything.
+ * With `debug` in the loop's options (or BIDE_DEBUG=1), who touches such a stack is told of, and
+ * the process dies of it. Under valgrind and the sanitizers all stacks are private.
+ */
+enum bide_stack {
+    BIDE_STACK_DEFAULT, /* as the loop has it; private if it says nothing */
+    BIDE_STACK_PRIVATE, /* a stack of its own with a guard */
+    BIDE_STACK_COPIED,  /* kept elsewhere while the task is suspended */
+};
+
 /* How a loop is made; zeroed fields mean defaults. */
 struct bide_loop_opts {
     const char *engine;     /* "epoll", "uring", "sim", or one that was added (bide/engine_kind.h);
@@ -35,9 +54,13 @@ struct bide_loop_opts {
     size_t stack_size;      /* bytes per task, guard page included; 0: 65,536 */
     double cleanup_seconds; /* how long closing waits for cancelled tasks and jobs before it reports
                                them; 0: 10 */
-    unsigned threads_max; /* for blocking work, see bide/thread.h; 0: processors + 4, at most 32 */
-    uint64_t seed;        /* what the engine "sim" decides by, so that one seed is one run; 0: the
-                             environment's BIDE_SEED, or a fixed one */
+    unsigned threads_max;  /* for blocking work, see bide/thread.h; 0: processors + 4, at most 32 */
+    uint64_t seed;         /* what the engine "sim" decides by, so that one seed is one run; 0: the
+                              environment's BIDE_SEED, or a fixed one */
+    enum bide_stack stack; /* of tasks that ask for none, the main one excepted; DEFAULT: private
+                              ones, or copied if the environment's BIDE_STACKS is "copied" */
+    bool debug; /* find what a program may not do, at some cost; also if the environment's
+                   BIDE_DEBUG is "1" */
 };
 
 /*

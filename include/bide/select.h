@@ -146,8 +146,9 @@ static inline struct bide_case bide_case_after(double seconds)
 /*
  * Waits until one of the cases can happen, and does it.
  *
- * cases: n, borrows until return; `result` is set in the one that happened. Returns its index, also
- * if its own result is an error; -ENOENT if none can ever happen; -ECANCELED, -EINVAL (also n = 0),
+ * cases: n, borrows until return; `result` is set in the one that happened. Returns its index,
+ * also if its own result is an error; -ENOENT if none can ever happen; -ECANCELED, -EINVAL (also n
+ * = 0, or an object on the caller's own copied stack that it had to wait for, see bide/loop.h),
  * -ENOMEM, -BIDE_ENOTASK; -EXDEV for another loop's task; -EDEADLK for the caller itself, for a
  * lock that it holds, or if only tasks that wait for the caller could end the wait. Suspends: yes.
  * Cancel: nothing happened. Thread: loop thread only.

@@ -72,7 +72,8 @@ BIDE_EXPORT int bide_semaphore_init_bounded(bide_semaphore *semaphore, size_t n)
 /*
  * Takes a permit, and waits for one if there is none, behind those who wait already.
  *
- * Returns 0; -EINVAL for NULL, -ECANCELED, -BIDE_ENOTASK.
+ * Returns 0; -EINVAL for NULL, and if it had to wait for one on its own copied stack (see
+ * bide/loop.h); -ECANCELED, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the caller leaves the line; a permit that it was handed before is its own,
  * and the next suspending call fails. Thread: loop thread only.
  */

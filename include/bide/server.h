@@ -2,6 +2,7 @@
 #ifndef BIDE_SERVER_H
 #define BIDE_SERVER_H
 
+#include <bide/loop.h>
 #include <bide/stream.h>
 
 BIDE_BEGIN_DECLARATIONS
@@ -30,6 +31,7 @@ struct bide_server_opts {
     bide_port *shared;      /* a port that others serve, too; then there is no host, the port is 0,
                                and family, backlog and reuse_port are not set */
     size_t stack_size;      /* of the connections' tasks; 0: the loop's */
+    enum bide_stack stack;  /* likewise; copied ones for many idle connections, see bide/loop.h */
     struct bide_stream_opts stream;
 };
 

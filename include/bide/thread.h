@@ -37,8 +37,9 @@ typedef int bide_job_function(void *data);
  * over it, that waits for the function at most cleanup_seconds; one that may take longer must not
  * use memory of the task's stack.
  * Returns what the function returned; or, and then it was not called, -EAGAIN (no thread could be
- * started), -ENOMEM, -ENOSYS (the loop's engine has no threads), -EINVAL, -ECANCELED (the task was
- * cancelled before), -BIDE_ENOTASK. Suspends: yes. Cancel: before it, the function is not called;
+ * started), -ENOMEM, -ENOSYS (the loop's engine has no threads), -EINVAL (NULL, or data
+ * on the caller's copied stack, see bide/loop.h), -ECANCELED (the task was cancelled before),
+ * -BIDE_ENOTASK. Suspends: yes. Cancel: before it, the function is not called;
  * after that a join: nothing can stop a thread, so the call ends with the function, and its result
  * stands. Thread: loop thread only.
  */

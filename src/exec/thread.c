@@ -152,6 +152,8 @@ int bide_to_thread(bide_job_function *function, void *data)
     if (!function)
         return -EINVAL;
     int rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = bide__lend(coro, data);
     if (rc < 0)
         return rc;
     struct job *job = job_new(coro->loop, function, data);

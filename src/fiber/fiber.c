@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #if BIDE__ASAN
 #include <sanitizer/common_interface_defs.h>
@@ -17,6 +18,58 @@
 #endif
 
 #define UNINSTRUMENTED __attribute__((no_sanitize("address"), no_sanitize("thread")))
+
+uintptr_t bide__switch_control(void)
+{
+    uintptr_t control = 0;
+#if defined(__aarch64__)
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+#elif defined(__x86_64__)
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    control = (uintptr_t)x87 << 32 | mxcsr;
+#endif
+    return control;
+}
+
+#if BIDE__SWITCH_UCONTEXT
+
+static void set_control(uintptr_t control)
+{
+#if defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(control));
+#elif defined(__x86_64__)
+    uint32_t mxcsr = (uint32_t)control;
+    uint16_t x87 = (uint16_t)(control >> 32);
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(x87));
+#else
+    (void)control;
+#endif
+}
+
+void *bide__switch_prepare_with(void *top, void (*entry)(void *), void *argument, uintptr_t control)
+{
+    uintptr_t here = bide__switch_control();
+    set_control(control);
+    void *sp = bide__switch_prepare(top, entry, argument);
+    set_control(here);
+    return sp;
+}
+
+#else
+
+/* Where a saved context has them, see switch_*.S. */
+enum { CONTROL_AT = BIDE__SWITCH_AARCH64 ? 160 : 8 };
+
+void *bide__switch_prepare_with(void *top, void (*entry)(void *), void *argument, uintptr_t control)
+{
+    char *sp = bide__switch_prepare(top, entry, argument);
+    memcpy(sp + CONTROL_AT, &control, sizeof control);
+    return sp;
+}
+
+#endif
 
 #if BIDE__SANITIZED
 
@@ -109,10 +162,11 @@ void bide__fiber_init_thread(struct bide__fiber *fiber)
 #endif
 }
 
-void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*entry)(void *),
-                      void *argument)
+unsigned bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*entry)(void *),
+                          void *argument)
 {
     assert((char *)top - (char *)low >= 1024);
+    unsigned watched = 0;
 #if BIDE__SANITIZED
     *fiber = (struct bide__fiber){
         .stack_low = low,
@@ -125,18 +179,21 @@ void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*en
     fiber->sanitizer_fiber = __tsan_create_fiber(0);
 #endif
 #if BIDE__VALGRIND
-    fiber->valgrind_id = VALGRIND_STACK_REGISTER(low, top);
+    watched = VALGRIND_STACK_REGISTER(low, top);
 #endif
     fiber->sp = prepare(top, entry, argument);
+    return watched;
 }
 
-void bide__fiber_fini(struct bide__fiber *fiber)
+void bide__fiber_fini(struct bide__fiber *fiber, unsigned watched)
 {
 #if BIDE__TSAN
     __tsan_destroy_fiber(fiber->sanitizer_fiber);
 #endif
 #if BIDE__VALGRIND
-    VALGRIND_STACK_DEREGISTER(fiber->valgrind_id);
+    VALGRIND_STACK_DEREGISTER(watched);
+#else
+    (void)watched;
 #endif
     *fiber = (struct bide__fiber){0};
 }

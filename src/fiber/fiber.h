@@ -30,9 +30,6 @@ struct bide__fiber {
     void *sanitizer_stack; /* address sanitizer's fake stack while switched away */
     void *sanitizer_fiber; /* thread sanitizer's handle */
 #endif
-#if BIDE__VALGRIND
-    unsigned valgrind_id;
-#endif
 };
 
 /* The stack that runs now, the calling thread's own or one that somebody else describes, as what is
@@ -41,14 +38,15 @@ void bide__fiber_init_thread(struct bide__fiber *fiber);
 
 /*
  * Makes a fiber that will call entry(argument) on the stack [low, top) at the first switch to it.
- * `top` need not be aligned. Frames start just below `top`; backtraces end at the entry.
+ * `top` need not be aligned. Frames start just below `top`; backtraces end at the entry. Returns
+ * what bide__fiber_fini() wants to know: valgrind's number for the stack.
  */
-void bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*entry)(void *),
-                      void *argument);
+unsigned bide__fiber_init(struct bide__fiber *fiber, void *low, void *top, void (*entry)(void *),
+                          void *argument);
 
 /* Releases what the sanitizers and valgrind hold for a fiber that is not running and never will
  * again. */
-void bide__fiber_fini(struct bide__fiber *fiber);
+void bide__fiber_fini(struct bide__fiber *fiber, unsigned watched);
 
 /*
  * Where a fiber is left from need not be where it was entered through: a generator is entered

@@ -29,6 +29,8 @@
 #endif
 
 #ifndef __ASSEMBLER__
+#include <stdint.h>
+
 /*
  * Saves the running context below the stack pointer, stores where in *ret_sp, and continues the one
  * saved at *sp. Returns when somebody continues the saved one. A context can be continued once for
@@ -42,6 +44,14 @@ void bide__switch(void **ret_sp, void *const *sp);
  * `entry` must not return.
  */
 void *bide__switch_prepare(void *top, void (*entry)(void *), void *argument);
+
+/*
+ * The caller's floating-point control words, and bide__switch_prepare() with those that somebody
+ * had earlier. Nothing of that on architectures other than x86-64 and aarch64.
+ */
+uintptr_t bide__switch_control(void);
+void *bide__switch_prepare_with(void *top, void (*entry)(void *), void *argument,
+                                uintptr_t control);
 #endif
 
 #endif

@@ -40,6 +40,7 @@ static int whole_opts(const struct bide_http_server_opts *opts,
                       struct bide_http_server_opts *ret_opts)
 {
     struct bide_http_server_opts all = opts ? *opts : (struct bide_http_server_opts){0};
+    all.server.stack = BIDE_STACK_PRIVATE; /* others reach connections, which lie on the stack */
     size_default(&all.line_bytes, 8192);
     size_default(&all.head_bytes, 32768);
     size_default(&all.fields_max, 100);

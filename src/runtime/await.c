@@ -40,6 +40,7 @@ bool bide__waits_for(bide_task *task, struct bide__coro *coro)
     static _Thread_local unsigned n_searches;
     if (!task->coro || (task->coro != coro && !has_targets(task->coro)))
         return false;
+    assert(!coro->loop->interrupting);
     struct bide__search search = {.mark = ++n_searches};
     bide__search_visit(&search, task);
     while (search.pending) {

@@ -47,6 +47,8 @@ int bide_barrier_wait(bide_barrier *barrier)
     if (!barrier || barrier->parties == 0 || barrier->parties > INT_MAX)
         return -EINVAL;
     int rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = bide__lend(coro, barrier);
     if (rc < 0)
         return rc;
     if (barrier->broken)

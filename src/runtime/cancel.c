@@ -35,23 +35,21 @@ void bide__interrupt(struct bide__coro *coro)
     loop->interrupting = false;
 }
 
-/* Takes `message`. */
+/* Takes `message`, for which a task has room. */
 static int cancel_request(bide_task *task, char *message)
 {
     struct bide__coro *coro = task->coro;
     if (task->future) {
-        free(task->detail);
-        task->detail = message;
-        task->detail_error = -ECANCELED;
+        bide__task_set_detail(task, -ECANCELED, message);
         bide__task_finish(task, -ECANCELED);
         return 1;
     }
     coro->n_cancels++;
-    if (!coro->begun && !coro->always_start)
+    if (!coro->begun && !coro->always_start && !coro->copied)
         coro->ready.run = bide__coro_run_cancelled;
     if (message) {
-        free(coro->cancel_message);
-        coro->cancel_message = message;
+        free(coro->more->cancel_message);
+        coro->more->cancel_message = message;
     }
     bide__scope_demand(&coro->root);
     return 1;
@@ -71,8 +69,10 @@ int bide_cancel_with(bide_task *task, const char *message)
     if (task->done)
         return 0;
     char *copy = message ? strdup(message) : NULL;
-    if (message && !copy)
+    if (message && (!copy || (task->coro && !bide__coro_more(task->coro)))) {
+        free(copy);
         return -ENOMEM;
+    }
     return cancel_request(task, copy);
 }
 
@@ -86,8 +86,10 @@ int bide_uncancel(bide_task *task)
     if (--coro->n_cancels == 0) {
         coro->root.pending = false;
         coro->root.delivered = false;
-        free(coro->cancel_message);
-        coro->cancel_message = NULL;
+        if (coro->more) {
+            free(coro->more->cancel_message);
+            coro->more->cancel_message = NULL;
+        }
         bide__scope_refresh(coro);
     }
     return (int)coro->n_cancels;

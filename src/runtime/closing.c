@@ -192,7 +192,7 @@ void bide__close_rest(bide_loop *loop)
     loop->closing = true;
     while ((node = bide__list_first(&loop->tasks))) {
         struct bide__coro *coro = bide__container(node, struct bide__coro, node);
-        if (coro->abandon)
+        if (coro->begun && coro->abandon)
             coro->abandon(coro);
         bide__coro_end(coro, -ECANCELED);
         bide__list_append(&abandoned, node);

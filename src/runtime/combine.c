@@ -16,11 +16,11 @@ struct many;
 struct many_node {
     struct bide__waiter waiter;
     struct many *many;
+    bide_task *task; /* the caller's array may be on a stack that is copied away */
 };
 
 struct many {
     struct bide__coro *coro;
-    bide_task **tasks;
     size_t n;
     size_t n_left; /* not done */
     /* Whether the wait is over now that one more task is done. */
@@ -58,7 +58,7 @@ static void many_targets(const struct bide__coro *coro, struct bide__search *sea
 {
     const struct many *many = coro->wait_data;
     for (size_t i = 0; i < many->n; i++)
-        bide__search_visit(search, many->tasks[i]);
+        bide__search_visit(search, many->nodes[i].task);
 }
 
 static bool enough_never(const struct many *many)
@@ -117,9 +117,10 @@ static int many_new(bide_task **tasks, size_t n, struct bide__coro *coro,
     struct many *many = malloc(sizeof *many + n * sizeof *many->nodes);
     if (!many)
         return -ENOMEM;
-    *many = (struct many){.coro = coro, .tasks = tasks, .n = n, .enough = enough, .first = n};
+    *many = (struct many){.coro = coro, .n = n, .enough = enough, .first = n};
     for (size_t i = 0; i < n; i++) {
-        many->nodes[i] = (struct many_node){.waiter.notify = many_notify, .many = many};
+        many->nodes[i] = (struct many_node){
+            .waiter.notify = many_notify, .many = many, .task = tasks[i]};
         bide__list_init(&many->nodes[i].waiter.node);
         if (!tasks[i])
             continue;
@@ -146,8 +147,8 @@ static void many_cancel_all(struct many *many)
 {
     many->interrupted = true;
     for (size_t i = 0; i < many->n; i++)
-        if (many->tasks[i])
-            bide_cancel(many->tasks[i]);
+        if (many->nodes[i].task)
+            bide_cancel(many->nodes[i].task);
 }
 
 /* Hands the caller's cancel on. */

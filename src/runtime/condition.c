@@ -49,6 +49,11 @@ int bide_condition_wait(bide_condition *condition)
     bide_lock *lock = bide_condition_lock(condition);
     if (!bide__lock_held_by(lock, coro))
         return -EPERM;
+    rc = bide__lend(coro, condition);
+    if (rc == 0)
+        rc = bide__lend(coro, lock);
+    if (rc < 0)
+        return rc;
     bide__lock_pass(lock);
     coro->in_line.given = condition_given;
     bide__line_join(&condition->line, &coro->in_line);

@@ -84,11 +84,12 @@ void bide__values_unref(struct bide__values *values)
     free(values);
 }
 
+/* NULL without memory, and only in a task. */
 static struct bide__values **current_slot(void)
 {
     struct bide__coro *coro = bide__coro_current();
     if (coro)
-        return &coro->values;
+        return bide__coro_more(coro) ? &coro->more->values : NULL;
     return bide__loop_running ? &bide__loop_running->values : &thread_slot;
 }
 
@@ -98,9 +99,17 @@ static uint64_t current_task_number(void)
     return coro ? coro->task->number : 0;
 }
 
+static struct bide__values *current_values(void)
+{
+    const struct bide__coro *coro = bide__coro_current();
+    if (coro)
+        return coro->more ? coro->more->values : NULL;
+    return *current_slot();
+}
+
 struct bide__values *bide__context_share(void)
 {
-    return bide__values_ref(*current_slot());
+    return bide__values_ref(current_values());
 }
 
 static void thread_ends(void *slot)
@@ -192,7 +201,7 @@ static void *value_of(const struct value *value, const bide_context_var *var)
 
 void *bide_context_get(const bide_context_var *var)
 {
-    return value_of(find(*current_slot(), var), var);
+    return value_of(find(current_values(), var), var);
 }
 
 static bide_context_token *token_new(const bide_context_var *var, struct bide__values **slot)
@@ -212,7 +221,7 @@ int bide_context_set(const bide_context_var *var, const void *value, bide_drop *
     struct bide__values **slot = current_slot();
     bide_context_token *token = NULL;
     struct value *new = malloc(sizeof *new);
-    if (!new || (ret_token && !(token = token_new(var, slot)))) {
+    if (!slot || !new || (ret_token && !(token = token_new(var, slot)))) {
         free(new);
         return -ENOMEM;
     }
@@ -267,6 +276,8 @@ int bide_context_run(bide_context *context, bide_callback *function, void *data)
     if (context->entered)
         return -EBUSY;
     struct bide__values **slot = current_slot();
+    if (!slot)
+        return -ENOMEM;
     uint64_t task_number = current_task_number();
     struct bide__values *outside = *slot;
     context->entered = true;

@@ -5,6 +5,7 @@
 #include "runtime/coro.h"
 
 #include "fiber/overflow.h"
+#include "runtime/copied.h"
 #include "runtime/generator.h"
 #include "runtime/group.h"
 #include "runtime/inspect.h"
@@ -46,7 +47,7 @@ static size_t describe_task(const struct bide__coro *coro, char *buffer, size_t 
     char digits[16];
     const char *line = decimal(place->line, digits, sizeof digits);
     const char *parts[] = {
-        coro->task->name ? coro->task->name : "(unnamed)",
+        bide__task_name(coro->task) ? bide__task_name(coro->task) : "(unnamed)",
         ", coroutine ",
         place->coroutine,
         ", spawned at ",
@@ -76,13 +77,28 @@ static size_t describe_generator(const struct bide_place *place, char *buffer, s
     return put_words(buffer, size, 0, parts, sizeof parts / sizeof *parts);
 }
 
-static size_t describe_overflow(const void *address, char *buffer, size_t size)
+/* The task whose parked stack was touched, and who did. */
+static size_t describe_access(const struct bide__coro *owner, const struct bide__coro *by,
+                              char *buffer, size_t size)
+{
+    static const char *const to[] = {"bide: access to the stack of parked task "};
+    static const char *const by_task[] = {"; by task "};
+    static const char *const by_loop[] = {"; by the loop or a callback"};
+    size_t length = describe_task(owner, buffer, size, put_words(buffer, size, 0, to, 1));
+    return by ? describe_task(by, buffer, size, put_words(buffer, size, length, by_task, 1))
+              : put_words(buffer, size, length, by_loop, 1);
+}
+
+static size_t describe_fault(const void *address, char *buffer, size_t size)
 {
     static const char *const in_task[] = {"bide: stack overflow in task "};
     static const char *const of_task[] = {", in task "};
     const struct bide__coro *coro = bide__coro_current();
     const struct bide__generator *generator = coro ? coro->generator : bide__generator_here;
     size_t length = 0;
+    const struct bide__coro *owner = bide__copied_owner(bide__loop_running, address);
+    if (owner)
+        return describe_access(owner, coro, buffer, size);
     if (generator) {
         if (!bide__stack_guards(generator->stack, address))
             return 0;
@@ -90,20 +106,55 @@ static size_t describe_overflow(const void *address, char *buffer, size_t size)
         return coro ? describe_task(coro, buffer, size, put_words(buffer, size, length, of_task, 1))
                     : length;
     }
-    if (!coro || !bide__stack_guards(coro->stack, address))
+    if (!coro || !bide__stack_guards(bide__coro_stack(coro), address))
         return 0;
     return describe_task(coro, buffer, size, put_words(buffer, size, length, in_task, 1));
 }
 
+struct bide__stack bide__coro_stack(const struct bide__coro *coro)
+{
+    return coro->copied ? bide__copied_stack(coro) : bide__coro_private(coro)->stack;
+}
+
+void *bide__coro_arguments(const struct bide__coro *coro)
+{
+    return coro->copied ? bide__copied_arguments(coro) : bide__coro_private(coro)->arguments;
+}
+
 void bide__coro_free(struct bide__coro *coro)
 {
+    if (coro->copied) {
+        bide__copied_free(coro);
+        return;
+    }
     bide_loop *loop = coro->loop;
     bide_task *task = coro->task;
-    bide__fiber_fini(&coro->fiber);
-    free(coro->cancel_message);
-    bide__values_unref(coro->values);
-    bide__stack_put(loop->stacks, coro->stack);
+    struct bide__coro_private *block = bide__coro_private(coro);
+    bide__fiber_fini(&coro->fiber, block->watched);
+    free(block->more.cancel_message);
+    bide__values_unref(block->more.values);
+    bide__stack_put(loop->stacks, block->stack);
     bide__task_unref(task);
+}
+
+/* The loop gives up a task that waits. */
+static void leave_wait(struct bide__coro *coro)
+{
+    if (coro->wait->timed)
+        bide__timer_cancel(coro->loop->timers, &coro->timer);
+    if (coro->more)
+        bide__timer_cancel(coro->loop->timers, &coro->more->timer);
+    coro->wait = NULL;
+}
+
+int bide__coro_set_values(struct bide__coro *coro, struct bide__values *values)
+{
+    struct bide__coro_more *more = values ? bide__coro_more(coro) : coro->more;
+    if (more) {
+        bide__values_unref(more->values);
+        more->values = values;
+    }
+    return more || !values ? 0 : -ENOMEM;
 }
 
 void bide__coro_end(struct bide__coro *coro, int result)
@@ -112,31 +163,40 @@ void bide__coro_end(struct bide__coro *coro, int result)
     if (coro->scope != &coro->root)
         bide__scope_pop_all(coro);
     coro->finished = true;
-    coro->wait = NULL;
-    bide__list_remove(&coro->waiter.node);
-    bide__timer_cancel(coro->loop->timers, &coro->timer);
+    if (coro->wait)
+        leave_wait(coro);
+    bide__list_remove(&coro->linked);
     bide__list_remove(&coro->node);
-    if (result == -ECANCELED && coro->cancel_message && task->detail_error != -ECANCELED) {
-        free(task->detail);
-        task->detail = coro->cancel_message;
-        task->detail_error = -ECANCELED;
-        coro->cancel_message = NULL;
+    struct bide__coro_more *more = coro->more;
+    if (result == -ECANCELED && more && more->cancel_message &&
+        bide__task_detail_error(task) != -ECANCELED) {
+        bide__task_set_detail(task, -ECANCELED, more->cancel_message);
+        more->cancel_message = NULL;
     }
     task->coro = NULL;
     bide__task_finish(task, result);
-    if (coro->group)
+    if (more && more->group)
         bide__group_child_ended(coro);
 }
 
 static void coro_main(void *data)
 {
     struct bide__coro *coro = data;
+    int (*entry)(void *) = coro->entry;
+    coro->abandon = NULL;
     coro->begun = true;
-    bide__coro_end(coro, coro->entry(coro->arguments));
+    bide__coro_end(coro, entry(bide__coro_private(coro)->arguments));
     bide__fiber_leave(&coro->fiber, &coro->loop->fiber);
 }
 
 void bide__coro_run(struct bide__ready *ready)
+{
+    struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
+    if (!coro->loop->closing)
+        bide__coro_continue(coro);
+}
+
+void bide__coro_run_alone(struct bide__ready *ready)
 {
     struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
     if (!coro->loop->closing)
@@ -148,45 +208,60 @@ void bide__coro_run_cancelled(struct bide__ready *ready)
     struct bide__coro *coro = bide__container(ready, struct bide__coro, ready);
     if (coro->loop->closing)
         return;
-    if (coro->n_cancels > 0)
+    if (coro->n_cancels > 0) {
         bide__coro_abandon(coro);
-    else
-        bide__coro_continue(coro);
+        return;
+    }
+    ready->run = coro->loop->debug ? bide__coro_run_alone : bide__coro_run;
+    bide__coro_continue(coro);
 }
 
 /* Room for the block, then for the arguments, below the stack's top; the frames begin under both.
  */
-static struct bide__coro *coro_place(struct bide__stack stack, size_t arguments_size,
-                                     void **ret_arguments)
+static struct bide__coro_private *coro_place(struct bide__stack stack, size_t arguments_size,
+                                             void **ret_arguments)
 {
     uintptr_t colour = ((uintptr_t)stack.top >> 16) % COLOURS * COLOUR_BYTES;
-    uintptr_t at = (uintptr_t)stack.top - colour - sizeof(struct bide__coro);
+    uintptr_t at = (uintptr_t)stack.top - colour - sizeof(struct bide__coro_private);
     at &= ~(uintptr_t)63;
     uintptr_t arguments = (at - arguments_size) & ~(uintptr_t)(alignof(max_align_t) - 1);
     *ret_arguments = (void *)arguments;
-    return (struct bide__coro *)at;
+    return (struct bide__coro_private *)at;
 }
 
-static void coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
-                      struct bide__stack stack, const struct bide_task_opts *opts)
+static void more_init(struct bide__coro_more *more, struct bide__coro *coro)
+{
+    more->coro = coro;
+    more->group = NULL;
+    more->cancel_message = NULL;
+    more->values = NULL;
+    bide__list_init(&more->sibling);
+    bide__timer_init(&more->timer, NULL);
+    coro->more = more;
+}
+
+struct bide__coro_more *bide__coro_more_new(struct bide__coro *coro)
+{
+    struct bide__coro_more *more = malloc(sizeof *more);
+    if (more)
+        more_init(more, coro);
+    return more;
+}
+
+void bide__coro_init(struct bide__coro *coro, bide_loop *loop, bide_task *task,
+                     int (*entry)(void *), const struct bide_task_opts *opts)
 {
     memset(&coro->wait, 0, offsetof(struct bide__coro, fiber) - offsetof(struct bide__coro, wait));
     memset(&coro->abandon, 0,
            offsetof(struct bide__coro, node) - offsetof(struct bide__coro, abandon));
+    coro->entry = entry;
     coro->created = true;
-    coro->values = bide__context_inherit();
     coro->always_start = opts && opts->always_start;
-    coro->ready.run = bide__coro_run;
+    coro->ready.run = loop->debug ? bide__coro_run_alone : bide__coro_run;
     coro->loop = loop;
     coro->task = task;
     coro->scope = NULL;
-    coro->stack = stack;
-    coro->scopes[0].taken = false;
-    coro->scopes[1].taken = false;
-    bide__timer_init(&coro->timer, NULL);
-    bide__timer_init(&coro->root.timer, NULL);
-    bide__list_init(&coro->sibling);
-    bide__list_init(&coro->waiter.node);
+    bide__list_init(&coro->linked);
     bide__list_append(&loop->tasks, &coro->node);
     bide__scope_push(coro, &coro->root, BIDE__SCOPE_TASK);
     task->coro = coro;
@@ -199,7 +274,7 @@ static _Thread_local unsigned n_armed;
 
 int bide__coro_arm_thread(void)
 {
-    int rc = bide__overflow_arm(describe_overflow);
+    int rc = bide__overflow_arm(describe_fault);
     if (rc == 0)
         n_armed++;
     return rc;
@@ -236,25 +311,31 @@ struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *plac
         return NULL;
     if (!loop->stacks_armed && loop == bide__loop_running && bide__coro_arm(loop) < 0)
         return NULL;
+    if (__builtin_expect(opts || loop->copies, 0) && bide__copied_wanted(loop, opts))
+        return bide__copied_new(loop, place, opts, entry, arguments, arguments_size);
     bide_task *task = bide__task_new(loop, place);
     if (!task)
         return NULL;
     struct bide__stack stack;
-    if ((opts && opts->name && !(task->name = strdup(opts->name))) ||
+    if ((opts && opts->name && bide_task_set_name(task, opts->name) < 0) ||
         bide__stack_get(loop->stacks, opts ? opts->stack_size : 0, &stack) < 0) {
         task->read = true;
         bide__task_unref(task);
         return NULL;
     }
     void *copy;
-    struct bide__coro *coro = coro_place(stack, arguments_size, &copy);
+    struct bide__coro_private *block = coro_place(stack, arguments_size, &copy);
     if (arguments_size > 0)
         memcpy(copy, arguments, arguments_size);
-    coro->entry = entry;
-    coro->arguments = copy;
-    coro_init(coro, loop, task, stack, opts);
-    bide__fiber_init(&coro->fiber, stack.low, copy, coro_main, coro);
-    return coro;
+    block->arguments = copy;
+    block->stack = stack;
+    block->limits[0].scope.taken = false;
+    block->limits[1].scope.taken = false;
+    bide__coro_init(&block->coro, loop, task, entry, opts);
+    more_init(&block->more, &block->coro);
+    block->more.values = bide__context_inherit();
+    block->watched = bide__fiber_init(&block->coro.fiber, stack.low, copy, coro_main, &block->coro);
+    return &block->coro;
 }
 
 void bide__coro_start(struct bide__coro *coro)
@@ -269,6 +350,13 @@ void bide__coro_abandon(struct bide__coro *coro)
     bide__coro_free(coro);
 }
 
+void bide__coro_unmake(struct bide__coro *coro)
+{
+    bide_task *task = coro->task;
+    bide__coro_abandon(coro);
+    bide__task_unref(task);
+}
+
 void bide__probe(struct bide__coro *coro)
 {
     while (coro->probed) {
@@ -281,9 +369,10 @@ void bide__probe(struct bide__coro *coro)
 static void deliver(struct bide__coro *coro)
 {
     bide__scope_mark_delivered(coro);
-    if (coro->root.delivered && coro->cancel_message) {
-        bide__detail_take(-ECANCELED, coro->cancel_message);
-        coro->cancel_message = NULL;
+    struct bide__coro_more *more = coro->more;
+    if (coro->root.delivered && more && more->cancel_message) {
+        bide__detail_take(-ECANCELED, more->cancel_message);
+        more->cancel_message = NULL;
     }
 }
 
@@ -304,7 +393,8 @@ static void pause_over(struct bide__timer *timer)
     bide__wake(bide__container(timer, struct bide__coro, timer), 0);
 }
 
-static const struct bide__wait_kind pause_wait = {.name = "pause: ignores its cancel"};
+static const struct bide__wait_kind pause_wait = {.name = "pause: ignores its cancel",
+                                                  .timed = true};
 
 void bide__slow_down(struct bide__coro *coro, const char *words)
 {
@@ -323,6 +413,16 @@ void bide__slow_down(struct bide__coro *coro, const char *words)
     } else if (coro->n_refused >= REFUSED_GIVES_TURN) {
         bide__give_turn(coro);
     }
+}
+
+int bide__attend(struct bide__coro *coro)
+{
+    if (coro->copied && !bide__copied_has_room(coro))
+        return -ENOMEM;
+    if (!coro->deliver)
+        return 0;
+    bide__refuse(coro);
+    return coro->deliver ? -ECANCELED : 0;
 }
 
 void bide__refuse(struct bide__coro *coro)

@@ -14,6 +14,9 @@ int bide_event_wait(bide_event *event)
     int rc = bide__suspend(&coro);
     if (rc < 0 || event->set)
         return rc;
+    rc = bide__lend(coro, event);
+    if (rc < 0)
+        return rc;
     return bide__line_wait(&event->line, coro, &event_wait, event);
 }
 

@@ -157,8 +157,7 @@ static void worker_ended(struct bide__waiter *waiter, bide_task *task)
     worker->parked = NULL;
     if (task->result < 0 && !crew->stopped) {
         worker->error = task->result;
-        worker->words = task->detail;
-        task->detail = NULL;
+        worker->words = bide__task_take_detail(task);
         bide__list_append(&crew->ready, &worker->node);
         crew_wake(crew);
     } else if (crew->n_running == 0) {

@@ -52,11 +52,11 @@ int bide_promise_set(bide_promise *promise, int result, const char *detail)
     bide_future *future = promise->future;
     if (future->done)
         return -EALREADY;
-    char *words = detail && result < 0 ? strdup(detail) : NULL;
-    if (detail && result < 0 && !words)
+    bool has_words = detail && result < 0;
+    char *words = has_words && bide__task_words(future) ? strdup(detail) : NULL;
+    if (has_words && !words)
         return -ENOMEM;
-    future->detail = words;
-    future->detail_error = result;
+    bide__task_set_detail(future, result, words);
     bide__task_finish(future, result);
     return 0;
 }

@@ -49,8 +49,8 @@ static int generator_begin(struct bide__generator *generator)
     if (rc < 0)
         return rc;
     uintptr_t colour = ((uintptr_t)generator->stack.top >> 16) % COLOURS * COLOUR_BYTES;
-    bide__fiber_init(&generator->fiber, generator->stack.low, generator->stack.top - colour,
-                     generator_main, generator);
+    generator->watched = bide__fiber_init(&generator->fiber, generator->stack.low,
+                                          generator->stack.top - colour, generator_main, generator);
     generator->stacks = stacks;
     generator->thread = &bide__generator_here;
     generator->state = BIDE__GENERATOR_OPEN;
@@ -62,7 +62,7 @@ static int generator_begin(struct bide__generator *generator)
 /* The body has ended, or never will. */
 static void generator_release(struct bide__generator *generator)
 {
-    bide__fiber_fini(&generator->fiber);
+    bide__fiber_fini(&generator->fiber, generator->watched);
     if (generator->loop && generator->stacks == generator->loop->stacks)
         bide__stack_put(generator->stacks, generator->stack);
     else

@@ -54,6 +54,7 @@ struct bide__generator {
     void *arguments;
     struct bide__stack_pool *stacks;
     struct bide__stack stack;
+    unsigned watched; /* what bide__fiber_init() returned */
     size_t stack_size;
     struct bide__list node;
 };

@@ -21,6 +21,7 @@
 
 struct bide_group {
     struct bide__scope scope;
+    bide_loop *loop;
     struct bide__list children;
     size_t n_children;
     int failure; /* the first */
@@ -44,7 +45,7 @@ int bide_group_open(bide_group **ret_group)
     if (!group)
         return -ENOMEM;
     bide__list_init(&group->children);
-    bide__timer_init(&group->scope.timer, NULL);
+    group->loop = coro->loop;
     bide__scope_push(coro, &group->scope, BIDE__SCOPE_GROUP);
     *ret_group = group;
     return 0;
@@ -62,8 +63,7 @@ static void group_stop(bide_group *group)
     if (group->stopped)
         return;
     group->stopped = true;
-    bide__list_each(node, &group->children)
-        bide_cancel(bide__container(node, struct bide__coro, sibling)->task);
+    bide__list_each(node, &group->children) bide_cancel(bide__coro_of_sibling(node)->task);
 }
 
 /* Takes `words` for what bide_group_close() will tell; without memory a child goes unnamed. */
@@ -84,7 +84,7 @@ static void visit_children(const bide_group *group, struct bide__search *search)
 {
     bide__list_each(node, &group->children)
     {
-        bide__search_visit(search, bide__container(node, struct bide__coro, sibling)->task);
+        bide__search_visit(search, bide__coro_of_sibling(node)->task);
     }
 }
 
@@ -116,9 +116,9 @@ static const struct bide__wait_kind group_wait = {
 
 void bide__group_child_ended(struct bide__coro *child)
 {
-    bide_group *group = child->group;
+    bide_group *group = child->more->group;
     bide_task *task = child->task;
-    bide__list_remove(&child->sibling);
+    bide__list_remove(&child->more->sibling);
     group->n_children--;
     task->read = !group->abandoned;
     if (task->result == -ECANCELED && group->cut_off)
@@ -208,11 +208,16 @@ void *bide__group_launch(bide_group *group, const struct bide__launch *launch)
     group->spawn_error = group->stopped || group->abandoned ? -BIDE_EGROUP : -ENOMEM;
     if (group->spawn_error != -ENOMEM)
         return NULL;
-    struct bide__coro *coro = bide__launch_coro(group->scope.loop, launch);
+    struct bide__coro *coro = bide__launch_coro(group->loop, launch);
     if (!coro)
         return NULL;
-    coro->group = group;
-    bide__list_append(&group->children, &coro->sibling);
+    struct bide__coro_more *more = bide__coro_more(coro);
+    if (!more) {
+        bide__coro_unmake(coro);
+        return NULL;
+    }
+    more->group = group;
+    bide__list_append(&group->children, &more->sibling);
     group->n_children++;
     bide__coro_start(coro);
     return coro->task;

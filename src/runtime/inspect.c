@@ -4,7 +4,7 @@
  */
 #include "runtime/inspect.h"
 
-#include "runtime/coro.h"
+#include "runtime/copied.h"
 #include "runtime/generator.h"
 #include "runtime/report.h"
 
@@ -31,14 +31,14 @@ static bool has_room(const char *sp, struct bide__stack stack)
 static struct bide__stack stack_of(const struct bide__coro *coro,
                                    const struct bide__generator *generator)
 {
-    return generator ? generator->stack : coro->stack;
+    return generator ? generator->stack : bide__coro_stack(coro);
 }
 
 /* Only for a task that has begun. Inside generators: the innermost body's frames first, and in the
  * end those of the task itself. */
 static void print_backtrace(struct bide__coro *coro)
 {
-    if (!coro->begun)
+    if (!coro->begun || (coro->copied && !bide__copied_enter(coro)))
         return;
     if (has_room(coro->fiber.sp, stack_of(coro, coro->generator))) {
         coro->probed = true;
@@ -51,6 +51,8 @@ static void print_backtrace(struct bide__coro *coro)
         at->step = BIDE__STEP_PROBE;
         bide__fiber_switch(&coro->loop->fiber, &at->consumer);
     }
+    if (coro->guarded)
+        bide__copied_lock(coro);
 }
 
 static const char *wait_name(const struct bide__coro *coro)

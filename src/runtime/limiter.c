@@ -91,8 +91,8 @@ static void turn_comes(struct bide__timer *timer);
 
 static void wait_for_first(bide_limiter *limiter, struct bide__coro *first)
 {
-    first->timer.expired = turn_comes;
-    bide__timer_set(first->loop->timers, &first->timer,
+    first->more->timer.expired = turn_comes;
+    bide__timer_set(first->loop->timers, &first->more->timer,
                     bide__limiter_ready_ns(limiter, (uint32_t)first->wake_result));
 }
 
@@ -102,18 +102,18 @@ static void serve(bide_limiter *limiter, bide_loop *loop)
     struct bide__coro *first = first_in_line(limiter);
     bide__limiter_advance(limiter, bide__loop_now_ns(loop), first != NULL);
     while (first && bide__limiter_take(limiter, (uint32_t)first->wake_result)) {
-        bide__timer_cancel(loop->timers, &first->timer);
+        bide__timer_cancel(loop->timers, &first->more->timer);
         limiter->n_waiting--;
         bide__line_give(&limiter->line, 0);
         first = first_in_line(limiter);
     }
-    if (first && !bide__timer_is_set(&first->timer))
+    if (first && !bide__timer_is_set(&first->more->timer))
         wait_for_first(limiter, first);
 }
 
 static void turn_comes(struct bide__timer *timer)
 {
-    struct bide__coro *coro = bide__container(timer, struct bide__coro, timer);
+    struct bide__coro *coro = bide__container(timer, struct bide__coro_more, timer)->coro;
     serve(coro->wait_data, coro->loop);
 }
 
@@ -125,7 +125,7 @@ static void limiter_given(struct bide__in_line *place, int result)
 static void limiter_interrupt(struct bide__coro *coro)
 {
     bide_limiter *limiter = coro->wait_data;
-    bide__timer_cancel(coro->loop->timers, &coro->timer);
+    bide__timer_cancel(coro->loop->timers, &coro->more->timer);
     limiter->n_waiting--;
     bide__line_interrupt(coro);
     serve(limiter, coro->loop);
@@ -153,6 +153,11 @@ int bide_limiter_acquire(bide_limiter *limiter, uint32_t n)
     if (rc == 0)
         rc = limiter_take(limiter, coro->loop, n);
     if (rc != -EAGAIN || limiter->n_waiting >= limiter->waiting_max)
+        return rc;
+    if (!bide__coro_more(coro))
+        return -ENOMEM;
+    rc = bide__lend(coro, limiter);
+    if (rc < 0)
         return rc;
     limiter->n_waiting++;
     coro->wake_result = (int)n;

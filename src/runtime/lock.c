@@ -53,6 +53,8 @@ int bide_lock_acquire(bide_lock *lock)
     int rc = bide__suspend(&coro);
     if (rc == 0)
         rc = lock_take(lock, coro);
+    if (rc == -EAGAIN && bide__lend(coro, lock) < 0)
+        rc = -EINVAL;
     if (rc != -EAGAIN)
         return rc;
     coro->wake_result = 0;

@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "runtime/closing.h"
+#include "runtime/copied.h"
 #include "runtime/coro.h"
 #include "runtime/inspect.h"
 #include "runtime/mailbox.h"
@@ -17,6 +18,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { POLL_EVERY_NS = 50 * 1000, POLL_EVERY_RUNS = 1024, CLOCK_EVERY_MAX = 64, STACKS_KEPT = 256 };
 
@@ -37,6 +39,7 @@ static void loop_free(bide_loop *loop)
         loop->engine->ops->close(loop->engine, bide__seconds_to_ns(loop->cleanup_seconds));
         bide__loop_wait_end(loop);
     }
+    bide__copied_close(loop);
     bide__stack_pool_free(loop->stacks);
     bide__timers_free(loop->timers);
     while (loop->task_cache) {
@@ -58,8 +61,10 @@ static void loop_free(bide_loop *loop)
 
 void bide__loop_free_unused(bide_loop *loop)
 {
-    if (loop->refs == 0 && loop->n_tasks_held == 0)
-        free(loop);
+    if (loop->refs > 0 || loop->n_tasks_held > 0)
+        return;
+    bide__copied_drop(loop);
+    free(loop);
 }
 
 void bide__loop_unref(bide_loop *loop)
@@ -83,12 +88,19 @@ static int loop_parts(bide_loop *loop, const struct bide_loop_opts *opts)
     return loop->timers && loop->mailbox ? 0 : -ENOMEM;
 }
 
+static bool environment_is(const char *name, const char *value)
+{
+    const char *is = getenv(name);
+    return is && strcmp(is, value) == 0;
+}
+
 int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret_loop)
 {
     static const struct bide_loop_opts defaults;
     if (!opts)
         opts = &defaults;
-    if (!ret_loop || isnan(opts->cleanup_seconds) || opts->cleanup_seconds < 0)
+    if (!ret_loop || (unsigned)opts->stack > BIDE_STACK_COPIED || isnan(opts->cleanup_seconds) ||
+        opts->cleanup_seconds < 0)
         return -EINVAL;
     bide_loop *loop = calloc(1, sizeof *loop);
     if (!loop)
@@ -96,6 +108,9 @@ int bide_loop_new(const struct bide_loop_opts *opts, bide_loop **ret_loop)
     loop->refs = 1;
     loop->clock_every = 1;
     loop->clock_at = 1;
+    loop->copies = opts->stack == BIDE_STACK_COPIED ||
+                   (opts->stack == BIDE_STACK_DEFAULT && environment_is("BIDE_STACKS", "copied"));
+    loop->debug = opts->debug || environment_is("BIDE_DEBUG", "1");
     loop->cleanup_seconds = opts->cleanup_seconds > 0 ? opts->cleanup_seconds : 10;
     loop->interrupts_last = &loop->interrupts;
     bide__ready_init(&loop->ready);

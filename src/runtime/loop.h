@@ -23,6 +23,7 @@
 
 #include <pthread.h>
 
+struct bide__copied;
 struct bide__coro;
 struct bide__mailbox;
 struct bide__watcher;
@@ -53,6 +54,7 @@ struct bide_loop {
     struct bide_engine *engine;
     struct bide__timers *timers;
     struct bide__stack_pool *stacks;
+    struct bide__copied *copied; /* of tasks with copied stacks; NULL before the first */
     struct bide__list flushes;
     struct bide__mailbox *mailbox;
     struct bide__piece *pieces; /* what output is collected in, and nobody uses now */
@@ -65,6 +67,8 @@ struct bide_loop {
     bool closed;  /* only the structure is left */
     bool bound;   /* to `thread`, since its first run */
     bool stacks_armed;
+    bool copies; /* tasks have copied stacks unless they want their own */
+    bool debug;
     int stop_error;
     pthread_t thread;
     int64_t polled_ns;    /* when the engine was last asked */

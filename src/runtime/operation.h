@@ -10,6 +10,8 @@
 
 #include "runtime/coro.h"
 
+#include <sys/uio.h>
+
 /* An operation that one task waits for. Zeroed when made. */
 struct bide__operation {
     struct bide_op op;
@@ -40,5 +42,11 @@ static inline int bide__operation_wait(struct bide__operation *operation, int rc
 
 /* How the kinds of waits for operations are interrupted. */
 void bide__operation_interrupt(struct bide__coro *coro);
+
+/*
+ * What an operation sends while its task is parked: the pieces, with copies in the place of what
+ * lies on a copied stack. To be freed; NULL without memory.
+ */
+struct iovec *bide__pieces_lend(const struct bide__coro *coro, const struct iovec *pieces, int n);
 
 #endif

@@ -18,8 +18,13 @@
 #include <stdlib.h>
 
 struct bide_timeout {
-    struct bide__scope scope;
+    struct bide__limit limit;
 };
+
+static struct bide__limit *limit_of(struct bide__scope *scope)
+{
+    return bide__container(scope, struct bide__limit, scope);
+}
 
 void bide__scope_refresh(struct bide__coro *coro)
 {
@@ -73,7 +78,6 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
                       enum bide__scope_kind kind)
 {
     scope->coro = coro;
-    scope->loop = coro->loop;
     scope->kind = (uint8_t)kind;
     scope->pending = false;
     scope->delivered = false;
@@ -85,13 +89,13 @@ void bide__scope_push(struct bide__coro *coro, struct bide__scope *scope,
         bide__scope_refresh(coro);
 }
 
-static void scope_release(struct bide__scope *scope)
+static void limit_release(struct bide__limit *limit)
 {
-    bide__timer_cancel(scope->loop->timers, &scope->timer);
-    if (scope->taken)
-        scope->taken = false;
+    bide__timer_cancel(limit->loop->timers, &limit->timer);
+    if (limit->scope.taken)
+        limit->scope.taken = false;
     else
-        free(scope);
+        free(limit);
 }
 
 static void unlink_scope(struct bide__scope **link)
@@ -105,13 +109,13 @@ static void unlink_scope(struct bide__scope **link)
 static void scope_abandon(struct bide__scope **link)
 {
     struct bide__scope *scope = *link;
-    if (scope->coro && !scope->loop->closing) /* then it is not the task's fault */
+    if (scope->coro && !scope->coro->loop->closing) /* then it is not the task's fault */
         bide__report_task(scope->coro->task, "scope was left open", 0);
     unlink_scope(link);
     if (scope->kind == BIDE__SCOPE_GROUP)
         bide__group_abandon(scope);
     else
-        scope_release(scope);
+        limit_release(limit_of(scope));
 }
 
 void bide__scope_pop(struct bide__scope *scope)
@@ -211,78 +215,79 @@ void bide__scope_demand(struct bide__scope *scope)
         bide__interrupt(scope->coro);
 }
 
-static void scope_expired(struct bide__timer *timer)
+static void limit_expired(struct bide__timer *timer)
 {
-    struct bide__scope *scope = bide__container(timer, struct bide__scope, timer);
-    if (scope->deadline_ns <= timer->deadline_ns)
-        bide__scope_demand(scope);
-    else if (scope->deadline_ns != BIDE__NEVER) /* it was postponed */
-        bide__timer_set(scope->loop->timers, timer, scope->deadline_ns);
+    struct bide__limit *limit = bide__container(timer, struct bide__limit, timer);
+    if (limit->deadline_ns <= timer->deadline_ns)
+        bide__scope_demand(&limit->scope);
+    else if (limit->deadline_ns != BIDE__NEVER) /* it was postponed */
+        bide__timer_set(limit->loop->timers, timer, limit->deadline_ns);
 }
 
 /* Whether the scope has passed its limit decides itself at once if the moment lies in the past. */
-static void scope_set_deadline(struct bide__scope *scope, int64_t now_ns, int64_t deadline_ns)
+static void set_deadline(struct bide__limit *limit, int64_t now_ns, int64_t deadline_ns)
 {
-    struct bide__timers *timers = scope->loop->timers;
-    bide__timer_cancel(timers, &scope->timer);
-    scope->deadline_ns = deadline_ns;
+    struct bide__timers *timers = limit->loop->timers;
+    bide__timer_cancel(timers, &limit->timer);
+    limit->deadline_ns = deadline_ns;
     if (deadline_ns == BIDE__NEVER)
         return;
     if (deadline_ns <= now_ns)
-        bide__scope_demand(scope);
+        bide__scope_demand(&limit->scope);
     else
-        bide__timer_set(timers, &scope->timer, deadline_ns);
+        bide__timer_set(timers, &limit->timer, deadline_ns);
 }
 
-static struct bide__scope *scope_take(struct bide__coro *coro)
+static struct bide__limit *limit_take(struct bide__coro *coro)
 {
-    size_t n = coro->generator ? 0 : sizeof coro->scopes / sizeof *coro->scopes;
-    for (size_t i = 0; i < n; i++) {
-        if (!coro->scopes[i].taken) {
-            coro->scopes[i].taken = true;
-            return &coro->scopes[i];
+    struct bide__limit *own = bide__coro_limits(coro);
+    for (size_t i = 0; own && !coro->generator && i < BIDE__CORO_LIMITS; i++) {
+        if (!own[i].scope.taken) {
+            own[i].scope.taken = true;
+            return &own[i];
         }
     }
-    struct bide__scope *scope = malloc(sizeof *scope);
-    if (scope)
-        scope->taken = false;
-    return scope;
+    struct bide__limit *limit = malloc(sizeof *limit);
+    if (limit)
+        limit->scope.taken = false;
+    return limit;
 }
 
-static int scope_begin(enum bide__scope_kind kind, double when, bool absolute,
-                       struct bide__scope **ret_scope)
+static int limit_begin(enum bide__scope_kind kind, double when, bool absolute,
+                       struct bide__limit **ret_limit)
 {
     struct bide__coro *coro = bide__coro_current();
     if (!coro)
         return -BIDE_ENOTASK;
     if (isnan(when))
         return -EINVAL;
-    struct bide__scope *scope = scope_take(coro);
-    if (!scope)
+    struct bide__limit *limit = limit_take(coro);
+    if (!limit)
         return -ENOMEM;
-    bide__timer_init(&scope->timer, scope_expired);
-    bide__scope_push(coro, scope, kind);
+    limit->loop = coro->loop;
+    bide__timer_init(&limit->timer, limit_expired);
+    bide__scope_push(coro, &limit->scope, kind);
     int64_t now_ns = bide__loop_now_ns(coro->loop);
-    scope_set_deadline(scope, now_ns,
-                       absolute ? bide__seconds_to_ns(when) : bide__deadline_ns(now_ns, when));
-    *ret_scope = scope;
+    set_deadline(limit, now_ns,
+                 absolute ? bide__seconds_to_ns(when) : bide__deadline_ns(now_ns, when));
+    *ret_limit = limit;
     return 0;
 }
 
-static int scope_end(struct bide__scope *scope, int rc)
+static int limit_end(struct bide__limit *limit, int rc)
 {
-    rc = bide__scope_edge(scope, rc, -ETIMEDOUT);
-    bide__scope_pop(scope);
-    scope_release(scope);
+    rc = bide__scope_edge(&limit->scope, rc, -ETIMEDOUT);
+    bide__scope_pop(&limit->scope);
+    limit_release(limit);
     return rc;
 }
 
 static int expression_begin(enum bide__scope_kind kind, double when, bool absolute)
 {
-    struct bide__scope *scope;
-    int rc = scope_begin(kind, when, absolute, &scope);
+    struct bide__limit *limit;
+    int rc = limit_begin(kind, when, absolute, &limit);
     if (rc == 0)
-        scope->expression = true;
+        limit->scope.expression = true;
     return rc;
 }
 
@@ -309,17 +314,17 @@ int bide__scope_end(int rc)
     struct bide__scope *scope = coro->scope;
     while (!scope->expression)
         scope = scope->outer;
-    return scope_end(scope, rc);
+    return limit_end(limit_of(scope), rc);
 }
 
 int bide_timeout_begin(double seconds, bide_timeout **ret_timeout)
 {
     if (!ret_timeout)
         return -EINVAL;
-    struct bide__scope *scope;
-    int rc = scope_begin(BIDE__SCOPE_TIMEOUT, seconds, false, &scope);
+    struct bide__limit *limit;
+    int rc = limit_begin(BIDE__SCOPE_TIMEOUT, seconds, false, &limit);
     if (rc == 0)
-        *ret_timeout = bide__container(scope, bide_timeout, scope);
+        *ret_timeout = bide__container(limit, bide_timeout, limit);
     return rc;
 }
 
@@ -327,38 +332,38 @@ int bide_timeout_move(bide_timeout *timeout, double deadline)
 {
     if (!timeout || isnan(deadline))
         return -EINVAL;
-    if (timeout->scope.pending)
+    if (timeout->limit.scope.pending)
         return -EALREADY;
-    scope_set_deadline(&timeout->scope, bide__loop_now_ns(timeout->scope.loop),
-                       bide__seconds_to_ns(deadline));
+    set_deadline(&timeout->limit, bide__loop_now_ns(timeout->limit.loop),
+                 bide__seconds_to_ns(deadline));
     return 0;
 }
 
 int bide__timeout_postpone(bide_timeout *timeout, int64_t deadline_ns)
 {
-    struct bide__scope *scope = &timeout->scope;
-    if (scope->pending)
+    struct bide__limit *limit = &timeout->limit;
+    if (limit->scope.pending)
         return -EALREADY;
-    bool is_timed = bide__timer_is_set(&scope->timer);
-    if (is_timed ? scope->timer.deadline_ns <= deadline_ns : deadline_ns == BIDE__NEVER) {
-        scope->deadline_ns = deadline_ns;
+    bool is_timed = bide__timer_is_set(&limit->timer);
+    if (is_timed ? limit->timer.deadline_ns <= deadline_ns : deadline_ns == BIDE__NEVER) {
+        limit->deadline_ns = deadline_ns;
         return 0;
     }
-    scope_set_deadline(scope, 0, deadline_ns);
+    set_deadline(limit, 0, deadline_ns);
     return 0;
 }
 
 double bide_timeout_deadline(const bide_timeout *timeout)
 {
-    return timeout ? bide__ns_to_seconds(timeout->scope.deadline_ns) : INFINITY;
+    return timeout ? bide__ns_to_seconds(timeout->limit.deadline_ns) : INFINITY;
 }
 
 bool bide_timeout_expired(const bide_timeout *timeout)
 {
-    return timeout && timeout->scope.pending && timeout->scope.delivered;
+    return timeout && timeout->limit.scope.pending && timeout->limit.scope.delivered;
 }
 
 int bide_timeout_end(bide_timeout *timeout, int rc)
 {
-    return timeout && timeout->scope.coro ? scope_end(&timeout->scope, rc) : -EINVAL;
+    return timeout && timeout->limit.scope.coro ? limit_end(&timeout->limit, rc) : -EINVAL;
 }

@@ -37,12 +37,17 @@ struct bide__scope {
     uint8_t kind; /* enum bide__scope_kind */
     bool pending;
     bool delivered;
-    bool taken;      /* one of the control block's own, and in use */
+    bool taken;      /* a limit that is one of the control block's own, and in use */
     bool expression; /* ends with the expression that it stands around */
-    int64_t deadline_ns;
-    struct bide__timer timer;
     struct bide__scope *outer;
     struct bide__coro *coro; /* NULL while it is cut off */
+};
+
+/* A time limit, or a shield with its own. */
+struct bide__limit {
+    struct bide__scope scope;
+    int64_t deadline_ns;
+    struct bide__timer timer;
     bide_loop *loop;
 };
 

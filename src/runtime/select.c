@@ -328,9 +328,10 @@ static void select_targets(const struct bide__coro *coro, struct bide__search *s
             bide__search_visit(search, select->places[i].object);
 }
 
-static const struct bide__wait_kind select_wait = {.name = "select", .interrupt = select_interrupt};
+static const struct bide__wait_kind select_wait = {
+    .name = "select", .interrupt = select_interrupt, .timed = true};
 static const struct bide__wait_kind task_wait = {
-    .name = "select", .interrupt = select_interrupt, .targets = select_targets};
+    .name = "select", .interrupt = select_interrupt, .targets = select_targets, .timed = true};
 
 static int check(const struct bide_case *cases, size_t n)
 {
@@ -395,14 +396,24 @@ static int wait_kind(struct bide__coro *coro, const struct bide_case *cases, siz
     return n_live > 0 && n_circles == n_live ? -EDEADLK : 0;
 }
 
+static int lend_objects(struct bide__coro *coro, const struct bide_case *cases, size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = bide__lend(coro, cases[i].object);
+    return rc;
+}
+
 static int wait_for_one(struct bide__coro *coro, struct bide_case *cases, size_t n)
 {
     const struct bide__wait_kind *wait;
     struct select *select;
     int rc = wait_kind(coro, cases, n, &wait);
     if (rc == 0)
+        rc = lend_objects(coro, cases, n);
+    if (rc == 0)
         rc = select_new(coro, cases, n, &select);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     for (size_t i = 0; i < n; i++)
         if (kinds[cases[i].kind].join)

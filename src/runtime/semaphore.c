@@ -38,6 +38,9 @@ int bide_semaphore_acquire(bide_semaphore *semaphore)
     int rc = bide__suspend(&coro);
     if (rc < 0 || semaphore_take(semaphore))
         return rc;
+    rc = bide__lend(coro, semaphore);
+    if (rc < 0)
+        return rc;
     return bide__line_wait(&semaphore->line, coro, &semaphore_wait, semaphore);
 }
 

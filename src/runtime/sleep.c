@@ -15,7 +15,8 @@ static void sleep_interrupt(struct bide__coro *coro)
     bide__wake(coro, -ECANCELED);
 }
 
-static const struct bide__wait_kind sleep_wait = {.name = "sleep", .interrupt = sleep_interrupt};
+static const struct bide__wait_kind sleep_wait = {
+    .name = "sleep", .interrupt = sleep_interrupt, .timed = true};
 
 static void turn_interrupt(struct bide__coro *coro)
 {

@@ -4,7 +4,7 @@
  */
 #include "runtime/task.h"
 
-#include "runtime/coro.h"
+#include "runtime/copied.h"
 #include "runtime/report.h"
 
 #include <stdarg.h>
@@ -14,15 +14,8 @@
 
 enum { CACHED_MAX = 1024 };
 
-bide_task *bide__task_new(bide_loop *loop, const struct bide_place *place)
+static bide_task *task_init(bide_task *task, bide_loop *loop, const struct bide_place *place)
 {
-    bide_task *task = loop->task_cache;
-    if (task) {
-        loop->task_cache = task->cached;
-        loop->n_task_cache--;
-    } else if (!(task = malloc(sizeof *task))) {
-        return NULL;
-    }
     *task = (bide_task){
         .loop = loop,
         .place = place,
@@ -34,6 +27,63 @@ bide_task *bide__task_new(bide_loop *loop, const struct bide_place *place)
     return task;
 }
 
+bide_task *bide__task_new(bide_loop *loop, const struct bide_place *place)
+{
+    bide_task *task = loop->task_cache;
+    if (task) {
+        loop->task_cache = task->cached;
+        loop->n_task_cache--;
+    } else if (!(task = malloc(sizeof *task))) {
+        return NULL;
+    }
+    return task_init(task, loop, place);
+}
+
+bide_task *bide__task_new_in(bide_loop *loop, const struct bide_place *place,
+                             struct bide__slab *slab)
+{
+    bide_task *task = bide__slab_take(slab, sizeof *task);
+    if (!task)
+        return NULL;
+    task_init(task, loop, place);
+    task->slabbed = true;
+    return task;
+}
+
+struct bide__task_words *bide__task_words(bide_task *task)
+{
+    if (!task->words)
+        task->words = calloc(1, sizeof *task->words);
+    return task->words;
+}
+
+void bide__task_set_detail(bide_task *task, int error, char *words)
+{
+    struct bide__task_words *all = words ? bide__task_words(task) : task->words;
+    if (!all) {
+        free(words);
+        return;
+    }
+    free(all->detail);
+    all->detail = words;
+    all->detail_error = error;
+}
+
+char *bide__task_take_detail(bide_task *task)
+{
+    char *words = bide__task_detail(task);
+    if (words)
+        task->words->detail = NULL;
+    return words;
+}
+
+static void words_free(struct bide__task_words *words)
+{
+    free(words->name);
+    free(words->detail);
+    free(words);
+}
+
 void bide__task_unref(bide_task *task)
 {
     if (--task->refs > 0)
@@ -41,9 +91,11 @@ void bide__task_unref(bide_task *task)
     if (task->result < 0 && !task->read && !bide_task_cancelled(task))
         bide__report_task(task, "task failed and nobody read its result", task->result);
     bide_loop *loop = task->loop;
-    free(task->name);
-    free(task->detail);
-    if (loop->closed || loop->n_task_cache >= CACHED_MAX) {
+    if (task->words)
+        words_free(task->words);
+    if (task->slabbed) {
+        bide__slab_give(&loop->copied->slab, task);
+    } else if (loop->closed || loop->n_task_cache >= CACHED_MAX) {
         free(task);
     } else {
         task->cached = loop->task_cache;
@@ -59,10 +111,8 @@ void bide__task_finish(bide_task *task, int result)
     task->result = result;
     task->done = true;
     task->ended = ++task->loop->n_tasks_ended;
-    if (task->detail && (result >= 0 || task->detail_error != result)) {
-        free(task->detail);
-        task->detail = NULL;
-    }
+    if (task->words && (result >= 0 || task->words->detail_error != result))
+        free(bide__task_take_detail(task));
     struct bide__list *node;
     while ((node = bide__list_pop(&task->waiters))) {
         struct bide__waiter *waiter = bide__container(node, struct bide__waiter, node);
@@ -74,11 +124,10 @@ int bide__task_take(bide_task *task)
 {
     int result = task->result;
     task->read = true;
-    if (task->detail || !bide__coro_current()) {
-        char *words = task->refs == 1 || !task->detail ? task->detail : strdup(task->detail);
-        if (task->refs == 1)
-            task->detail = NULL;
-        bide__detail_take(result, words);
+    if (bide__task_detail(task) || !bide__coro_current()) {
+        const char *detail = bide__task_detail(task);
+        bool is_last = task->refs == 1 || !detail;
+        bide__detail_take(result, is_last ? bide__task_take_detail(task) : strdup(detail));
     }
     bide__task_unref(task);
     return result;
@@ -133,7 +182,7 @@ int bide_task_result(bide_task *task, int *ret_result)
 
 const char *bide_task_detail(const bide_task *task)
 {
-    return task && task->done && task->detail ? task->detail : "";
+    return task && task->done && bide__task_detail(task) ? bide__task_detail(task) : "";
 }
 
 enum bide_task_state bide_task_state(const bide_task *task)
@@ -154,21 +203,25 @@ const char *bide_task_name(bide_task *task)
 {
     if (!task)
         return "";
-    if (!task->name && asprintf(&task->name, "%s-%llu", task->future ? "Future" : "Task",
-                                (unsigned long long)task->number) < 0)
-        task->name = NULL;
-    return task->name ? task->name : "Task";
+    struct bide__task_words *words = bide__task_words(task);
+    if (!words)
+        return "Task";
+    if (!words->name && asprintf(&words->name, "%s-%llu", task->future ? "Future" : "Task",
+                                 (unsigned long long)task->number) < 0)
+        words->name = NULL;
+    return words->name ? words->name : "Task";
 }
 
 int bide_task_set_name(bide_task *task, const char *name)
 {
     if (!task || !name)
         return -EINVAL;
-    char *copy = strdup(name);
+    struct bide__task_words *words = bide__task_words(task);
+    char *copy = words ? strdup(name) : NULL;
     if (!copy)
         return -ENOMEM;
-    free(task->name);
-    task->name = copy;
+    free(words->name);
+    words->name = copy;
     return 0;
 }
 
@@ -208,7 +261,8 @@ int bide_task_print(bide_task *task, char *buffer, size_t size)
     char number[32];
     snprintf(number, sizeof number, "Task-%llu", (unsigned long long)task->number);
     return snprintf(buffer, size, "<Task %s name='%s' coro=%s%s>", state_word(task),
-                    task->name ? task->name : number, task->place->coroutine, outcome);
+                    bide__task_name(task) ? bide__task_name(task) : number, task->place->coroutine,
+                    outcome);
 }
 
 bide_task *bide_current_task(void)
@@ -241,9 +295,7 @@ void bide__detail_take(int error, char *words)
 {
     struct bide__coro *coro = bide__coro_current();
     if (coro) {
-        free(coro->task->detail);
-        coro->task->detail = words;
-        coro->task->detail_error = error;
+        bide__task_set_detail(coro->task, error, words);
         return;
     }
     snprintf(thread_words, sizeof thread_words, "%s", words ? words : "");
@@ -279,7 +331,7 @@ int bide_fail(int error, const char *format, ...)
 const char *bide__detail_of(int error)
 {
     const struct bide__coro *coro = bide__coro_current();
-    int detail_error = coro ? coro->task->detail_error : thread_words_error;
+    int detail_error = coro ? bide__task_detail_error(coro->task) : thread_words_error;
     return detail_error == error ? bide_error_detail() : "";
 }
 
@@ -288,5 +340,6 @@ const char *bide_error_detail(void)
     const struct bide__coro *coro = bide__coro_current();
     if (!coro)
         return thread_words;
-    return coro->task->detail ? coro->task->detail : "";
+    const char *detail = bide__task_detail(coro->task);
+    return detail ? detail : "";
 }

@@ -19,6 +19,7 @@
 #include <errno.h>
 
 struct bide__coro;
+struct bide__slab;
 
 /* Somebody who wants to know that a task is done; lies in its owner. */
 struct bide__waiter {
@@ -36,19 +37,52 @@ struct bide_task {
     };
     struct bide__list waiters;
     const struct bide_place *place;
-    char *name;   /* NULL until asked for: Task-N */
-    char *detail; /* words about detail_error */
-    int detail_error;
+    struct bide__task_words *words; /* NULL: it has none */
     int result;
     unsigned refs;
     uint32_t ended; /* the loop's count of ends, for the order of completion */
     uint64_t number;
     bool done;
-    bool read;   /* somebody saw the result */
-    bool future; /* has a promise instead of a body */
+    bool read;    /* somebody saw the result */
+    bool future;  /* has a promise instead of a body */
+    bool slabbed; /* lies in the loop's slab */
 };
 
+struct bide__task_words {
+    char *name;   /* NULL until asked for: Task-N */
+    char *detail; /* words about detail_error */
+    int detail_error;
+};
+
+/* NULL if it has none. */
+static inline char *bide__task_detail(const bide_task *task)
+{
+    return task->words ? task->words->detail : NULL;
+}
+
+static inline char *bide__task_name(const bide_task *task)
+{
+    return task->words ? task->words->name : NULL;
+}
+
+/* The error that its words are about; 0 if it never had any. */
+static inline int bide__task_detail_error(const bide_task *task)
+{
+    return task->words ? task->words->detail_error : 0;
+}
+
+/* Made if need be; NULL without memory. */
+struct bide__task_words *bide__task_words(bide_task *task);
+
+/* Takes `words`, which may be NULL; without memory there are none. */
+void bide__task_set_detail(bide_task *task, int error, char *words);
+/* Gives them away: NULL if it has none. */
+char *bide__task_take_detail(bide_task *task);
+
 bide_task *bide__task_new(bide_loop *loop, const struct bide_place *place);
+/* The same in a slab that lives as long as the loop's handles. */
+bide_task *bide__task_new_in(bide_loop *loop, const struct bide_place *place,
+                             struct bide__slab *slab);
 void bide__task_unref(bide_task *task);
 
 /* Sets the result and notifies everybody. */

@@ -228,7 +228,7 @@ static void run_in_loop(void)
     bide__descriptors_note();
     bide_loop *loop = make_loop();
     here.loop = loop;
-    struct bide_task_opts opts = {.loop = loop};
+    struct bide_task_opts opts = {.loop = loop, .stack = BIDE_STACK_PRIVATE};
     bide_task *task = bide__launch_fn(BIDE__HOW_SPAWN, &here.test->place, &opts, main_task, NULL);
     int rc = bide_loop_run_until_complete(loop, task);
     if (rc < 0) {

@@ -13,6 +13,7 @@
 /* A fiber on a stack of its own, and what it shall do. */
 struct actor {
     struct bide__fiber fiber;
+    unsigned watched;
     struct bide__fiber *back; /* to whom it yields and leaves */
     struct bide__stack stack;
     void (*body)(struct actor *);
@@ -36,13 +37,14 @@ static void actor_start(struct actor *actor, struct bide__stack_pool *pool,
     actor->back = back;
     actor->body = body;
     CHECK_INT(bide__stack_get(pool, 0, &actor->stack), 0);
-    bide__fiber_init(&actor->fiber, actor->stack.low, actor->stack.top, actor_main, actor);
+    actor->watched = bide__fiber_init(&actor->fiber, actor->stack.low, actor->stack.top, actor_main,
+                                      actor);
 }
 
 static void actor_end(struct actor *actor, struct bide__stack_pool *pool)
 {
     CHECK(actor->done);
-    bide__fiber_fini(&actor->fiber);
+    bide__fiber_fini(&actor->fiber, actor->watched);
     bide__stack_put(pool, actor->stack);
 }
 
@@ -416,10 +418,10 @@ BIDE_TEST(any_top_will_do_and_nothing_above_it_is_touched)
     for (size_t above = 0; above < 200; above += 7) {
         struct actor actor;
         actor_start(&actor, pool, &thread, note_frame);
-        bide__fiber_fini(&actor.fiber);
+        bide__fiber_fini(&actor.fiber, actor.watched);
         char *top = actor.stack.top - above;
         memset(top, 0x5a, above);
-        bide__fiber_init(&actor.fiber, actor.stack.low, top, actor_main, &actor);
+        actor.watched = bide__fiber_init(&actor.fiber, actor.stack.low, top, actor_main, &actor);
         bide__fiber_switch(&thread, &actor.fiber);
         for (size_t i = 0; i < above; i++)
             CHECK_INT(top[i], 0x5a);

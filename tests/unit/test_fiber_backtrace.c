@@ -49,9 +49,9 @@ static void run_on_fiber(void (*entry)(void *), void *argument)
     CHECK_INT(bide__stack_pool_new(0, &pool), 0);
     CHECK_INT(bide__stack_get(pool, 0, &stack), 0);
     bide__fiber_init_thread(&thread);
-    bide__fiber_init(&fiber, stack.low, stack.top, entry, argument);
+    unsigned watched = bide__fiber_init(&fiber, stack.low, stack.top, entry, argument);
     bide__fiber_switch(&thread, &fiber);
-    bide__fiber_fini(&fiber);
+    bide__fiber_fini(&fiber, watched);
     bide__stack_put(pool, stack);
     bide__stack_pool_free(pool);
 }

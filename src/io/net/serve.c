@@ -48,18 +48,21 @@ static int begin(bide_server *server, struct bide_sock *sock)
         sock->engine->ops->sock_close(sock);
         return rc;
     }
-    struct bide_task_opts opts = {.stack_size = server->opts.stack_size, .always_start = true};
+    struct bide_task_opts opts = {
+        .stack_size = server->opts.stack_size, .stack = server->opts.stack, .always_start = true};
     struct served served = {.stream = stream};
     struct bide__coro *coro = bide__coro_new(loop, &place, &opts, served_main, &served,
                                              sizeof served);
+    if (coro && bide__coro_set_values(coro, bide__values_ref(server->values)) < 0) {
+        bide__coro_unmake(coro);
+        coro = NULL;
+    }
     if (!coro) {
         bide_abort(stream);
         bide_close(stream);
         return -ENOMEM;
     }
-    bide__values_unref(coro->values);
-    coro->values = bide__values_ref(server->values);
-    struct served *kept = coro->arguments;
+    struct served *kept = bide__coro_arguments(coro);
     kept->task = coro->task;
     bide__connection_enter(server, &kept->connection);
     bide__coro_start(coro);

@@ -169,7 +169,8 @@ static void server_drop(struct bide__resource *resource)
 int bide__server_opts(const struct bide_server_opts *opts, struct bide_server_opts *ret_opts)
 {
     struct bide_server_opts all = opts ? *opts : (struct bide_server_opts){0};
-    if (all.backlog < 0 || all.file_mode > 0777 ||
+    if (all.backlog < 0 || (unsigned)all.stack > BIDE_STACK_COPIED ||
+        (all.stack == BIDE_STACK_COPIED && all.stack_size > 0) || all.file_mode > 0777 ||
         (all.stack_size > 0 && all.stack_size < BIDE__STACK_SIZE_MIN) ||
         all.stack_size > BIDE__STACK_SIZE_MAX)
         return -EINVAL;

@@ -129,8 +129,12 @@ int bide_process_communicate(bide_process *process, const void *input, size_t si
         return rc;
     bide__process_enter(process);
     process->communicating = true;
-    rc = communicate(process, input, size, limit_bytes > 0 ? limit_bytes : LIMIT_DEFAULT,
-                     ret_communicated);
+    struct iovec whole = {.iov_base = (void *)(uintptr_t)input, .iov_len = size};
+    struct iovec *lent = bide__pieces_lend(coro, &whole, 1); /* to the tasks that feed the child */
+    rc = lent ? communicate(process, lent->iov_base, size,
+                            limit_bytes > 0 ? limit_bytes : LIMIT_DEFAULT, ret_communicated)
+              : -ENOMEM;
+    free(lent);
     process->communicating = false;
     bide__process_leave(process);
     return rc;

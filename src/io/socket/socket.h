@@ -38,7 +38,7 @@ struct bide_socket {
     struct bide__socket_side sides[BIDE__SIDES];
     bide_socket *spare;          /* for the next connection; never on a waiting task's stack */
     struct iovec iov;            /* what is being sent */
-    char *piece;                 /* of a file that is being sent */
+    char *piece;                 /* of a file, or from a copied stack, that is being sent */
     struct bide_address address; /* what it is being connected to */
 };
 

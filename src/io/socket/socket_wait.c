@@ -7,6 +7,7 @@
 #include "io/socket/socket.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 /* How often the kernel is believed that a datagram has room now, and the pause between attempts
@@ -149,7 +150,17 @@ static int send_all(bide_socket *socket, struct bide__coro *coro, size_t *sent)
         socket->iov.iov_base = (char *)socket->iov.iov_base + n;
         socket->iov.iov_len -= (size_t)n;
     }
-    return bide__socket_send_rest(socket, coro, sent);
+    if (bide__is_lendable(coro, socket->iov.iov_base))
+        return bide__socket_send_rest(socket, coro, sent);
+    struct iovec *copy = bide__pieces_lend(coro, &socket->iov, 1);
+    if (!copy)
+        return -ENOMEM;
+    socket->piece = (char *)copy;
+    socket->iov = *copy;
+    int rc = bide__socket_send_rest(socket, coro, sent);
+    socket->piece = NULL;
+    free(copy);
+    return rc;
 }
 
 int bide_socket_send_all(bide_socket *socket, const void *data, size_t size, size_t *ret_sent)

@@ -155,11 +155,10 @@ int bide__stream_wait_sendable(bide_stream *stream, struct bide__coro *coro)
 static int big_send(bide_stream *stream, struct bide__coro *coro, const struct iovec *pieces, int n)
 {
     struct bide__channel *channel = &stream->channel;
-    struct iovec *copy = malloc((size_t)n * sizeof *copy);
+    struct iovec *copy = bide__pieces_lend(coro, pieces, n);
     if (!copy)
         return -ENOMEM;
     stream->big_iov = copy;
-    memcpy(copy, pieces, (size_t)n * sizeof *copy);
     for (int i = 0; i < n; i++)
         channel->lent_size += pieces[i].iov_len;
     size_t size = channel->lent_size;

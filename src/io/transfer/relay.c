@@ -10,6 +10,8 @@
 #include <bide/group.h>
 #include <bide/transfer.h>
 
+#include <stdlib.h>
+
 enum { PIECE = 64 * 1024 };
 
 /* What is more than the other one's high-water mark would be torn by a cancel. */
@@ -68,10 +70,12 @@ static bide_async(relays, (bide_stream *, from), (bide_stream *, to), (int64_t *
 
 int bide_relay_both(bide_stream *a, bide_stream *b, int64_t ret_bytes[2])
 {
-    int64_t bytes[2] = {0, 0};
     bide_group *group;
     if (!a || !b)
         return -EINVAL;
+    int64_t *bytes = calloc(2, sizeof *bytes); /* both tasks count, so not on one's stack */
+    if (!bytes)
+        return -ENOMEM;
     int rc = bide_group_open(&group);
     if (rc == 0) {
         rc = bide_group_spawn(group, relays, a, b, &bytes[0]);
@@ -83,5 +87,6 @@ int bide_relay_both(bide_stream *a, bide_stream *b, int64_t ret_bytes[2])
         ret_bytes[0] = bytes[0];
         ret_bytes[1] = bytes[1];
     }
+    free(bytes);
     return rc < 0 ? rc : 0;
 }
