@@ -88,7 +88,8 @@ BIDE_EXPORT int bide_http_server_wait_closed(bide_http_server *server);
 
 /*
  * Closes the server if need be, waits as bide_http_server_wait_closed() does, runs the
- * application's stop hooks if this was its last server, and gives it back.
+ * application's stop hooks if this was its last server, and gives it back. After its loop has ended
+ * it only gives back the memory: hooks can't run any more.
  *
  * server: takes; NULL is allowed.
  * Returns as bide_http_server_wait_closed(), or the error of a hook. Suspends: yes, a join. Cancel:

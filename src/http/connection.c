@@ -136,6 +136,7 @@ static struct bide__http_connection *connection_new(bide_http_server *server)
         return NULL;
     memset(&connection->request, 0, offsetof(bide_http_request, scratch));
     connection->server = server;
+    connection->guard.stream = NULL;
     connection->in = connection->in_inline;
     connection->capacity = sizeof connection->in_inline;
     connection->fields = connection->fields_inline;
@@ -185,6 +186,21 @@ static void connection_give(struct bide__http_peer *peer)
     connection->next_spare = server->spare;
     server->spare = connection;
     server->n_spare++;
+}
+
+void bide__http_peer_drop(struct bide__http_peer *peer)
+{
+    struct bide__http_connection *connection = peer->connection;
+    bide__list_remove(&peer->node);
+    if (connection) {
+        if (connection->upgrade)
+            connection->upgrade->ended(connection->upgrade);
+        if (connection->guard.stream)
+            bide__stream_guard_end(&connection->guard);
+        bide__http_request_end(&connection->request);
+    }
+    connection_give(peer);
+    free(peer);
 }
 
 /* Waiting */

@@ -74,6 +74,9 @@ struct bide__http_connection {
 /* Frees what the server's peers left for the next one. */
 void bide__http_connections_free(bide_http_server *server);
 
+/* Frees all of a peer whose task is gone. */
+void bide__http_peer_drop(struct bide__http_peer *peer);
+
 /* Serves the connection: the handler of the listening server. data: the HTTP server. */
 int bide__http_connection_main(bide_stream *stream, void *data);
 

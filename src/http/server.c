@@ -76,6 +76,7 @@ void bide__http_server_renew(bide_http_server *server)
 
 static void server_delete(bide_http_server *server)
 {
+    bide__list_remove(&server->resource.node);
     bide__http_connections_free(server);
     bide_handle_free(server->grace);
 #if BIDE_HAVE_TLS
@@ -83,6 +84,28 @@ static void server_delete(bide_http_server *server)
 #endif
     free(server->name);
     free(server);
+}
+
+/* This is a child after fork: all that is left is the memory, which stays. */
+static void server_forget(struct bide__resource *resource)
+{
+    bide__list_remove(&resource->node);
+    bide__container(resource, bide_http_server, resource)->loop = NULL;
+}
+
+/* The loop closes, and tasks are gone. */
+static void server_drop(struct bide__resource *resource)
+{
+    bide_http_server *server = bide__container(resource, bide_http_server, resource);
+    struct bide__list *node;
+    bide__list_remove(&resource->node);
+    while ((node = bide__list_first(&server->peers)))
+        bide__http_peer_drop(bide__container(node, struct bide__http_peer, node));
+    server->loop = NULL;
+    if (!server->is_freed)
+        return;
+    bide_server_free(server->listener);
+    server_delete(server);
 }
 
 static int server_new(bide_http_app *app, const struct bide_http_server_opts *opts,
@@ -101,9 +124,12 @@ static int server_new(bide_http_app *app, const struct bide_http_server_opts *op
     if (opts->tls)
         server->opts.tls = bide_tls_ref(opts->tls);
 #endif
+    server->is_freed = true; /* until it is the caller's */
     server->app = app;
     server->loop = bide_loop_current();
     bide__list_init(&server->peers);
+    server->resource = (struct bide__resource){.drop = server_drop, .forget = server_forget};
+    bide__list_append(&server->loop->resources, &server->resource.node);
     *ret_server = server;
     return 0;
 }
@@ -146,6 +172,7 @@ int bide_http_serve(bide_http_app *app, const char *host, unsigned port,
         server_delete(server);
         return rc;
     }
+    server->is_freed = false;
     *ret_server = server;
     return 0;
 }
@@ -215,6 +242,12 @@ int bide_http_server_free(bide_http_server *server)
 {
     if (!server)
         return 0;
+    if (!server->loop) {
+        bide_server_free(server->listener);
+        server_delete(server);
+        return 0;
+    }
+    server->is_freed = true;
     bide_http_server_close(server);
     int rc = bide_server_wait_closed(server->listener);
     if (rc < 0) {

@@ -1,7 +1,10 @@
 /*
  * A server, as its connections see it.
  *
- * Invariant: every peer is in `peers` from its beginning to its end, and the server outlives them.
+ * Invariants
+ *  - Every peer is in `peers` from its beginning to its end, and the server outlives them.
+ *  - A closing loop finds the server among its resources, and what tasks that are no more had of it
+ * is freed there.
  */
 #ifndef BIDE_HTTP_SERVER_INTERNAL_H
 #define BIDE_HTTP_SERVER_INTERNAL_H
@@ -14,7 +17,8 @@
 enum { BIDE__HTTP_COMMON_SIZE = 128 };
 
 struct bide_http_server {
-    bide_loop *loop;
+    bide_loop *loop; /* NULL behind its end */
+    struct bide__resource resource;
     bide_http_app *app;
     bide_server *listener;
     struct bide_http_server_opts opts; /* without zeroes */
@@ -23,6 +27,7 @@ struct bide_http_server {
     struct bide__http_connection *spare; /* for the next request of any peer */
     unsigned n_spare;
     bool is_closing;
+    bool is_freed; /* nobody knows it but who is freeing it */
     bool is_app_begun;
     bide_handle *grace;
 
