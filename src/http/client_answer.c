@@ -8,6 +8,7 @@
  */
 #include "http/client.h"
 
+#include "base/grow.h"
 #include "io/stream/stream.h"
 
 #include <errno.h>
@@ -21,15 +22,7 @@ enum { IN_BYTES_MIN = 4096, DRAIN_BYTES_MAX = 65536 };
 
 static int make_room(bide_http_response *response)
 {
-    if (response->in_capacity - response->in_end > 1)
-        return 0;
-    size_t capacity = response->in_capacity > 0 ? 2 * response->in_capacity : IN_BYTES_MIN;
-    char *in = realloc(response->in, capacity);
-    if (!in)
-        return -ENOMEM;
-    response->in = in;
-    response->in_capacity = capacity;
-    return 0;
+    return bide__grow(&response->in, &response->in_capacity, response->in_end + 2, IN_BYTES_MIN);
 }
 
 int bide__http_answer_more(bide_http_response *response)

@@ -1,6 +1,8 @@
 /* Texts that grow; see text.h. */
 #include "http/text.h"
 
+#include "base/grow.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,19 +14,9 @@ char *bide__http_text_room(struct bide__http_text *text, size_t size)
 {
     if (text->has_failed)
         return NULL;
-    if (size > text->capacity - text->size) {
-        size_t capacity = text->capacity > 0 ? 2 * text->capacity : TEXT_BYTES_MIN;
-        while (capacity - text->size < size)
-            capacity *= 2;
-        char *data = realloc(text->data, capacity);
-        if (!data) {
-            text->has_failed = true;
-            return NULL;
-        }
-        text->data = data;
-        text->capacity = capacity;
-    }
-    return text->data + text->size;
+    int rc = bide__grow(&text->data, &text->capacity, text->size + size, TEXT_BYTES_MIN);
+    text->has_failed = rc < 0;
+    return rc < 0 ? NULL : text->data + text->size;
 }
 
 void bide__http_text_add(struct bide__http_text *text, const void *data, size_t size)

@@ -1,6 +1,7 @@
 /* Bytes through a filter; see filter_io.h and filter.h. */
 #include "tls/filter_io.h"
 
+#include "base/grow.h"
 #include "runtime/task.h"
 #include "tls/info.h"
 
@@ -43,17 +44,7 @@ static int bio_read(BIO *bio, char *buffer, int size)
 
 static int output_reserve(struct bide__tls_output *output, size_t size)
 {
-    size_t capacity = output->capacity > 0 ? output->capacity : CONTROL_BYTES;
-    if (output->size + size <= output->capacity)
-        return 0;
-    while (capacity < output->size + size)
-        capacity *= 2;
-    char *data = realloc(output->data, capacity);
-    if (!data)
-        return -ENOMEM;
-    output->data = data;
-    output->capacity = capacity;
-    return 0;
+    return bide__grow(&output->data, &output->capacity, output->size + size, CONTROL_BYTES);
 }
 
 /* An idle connection holds no output buffer. */

@@ -7,6 +7,8 @@
  */
 #include "ws/websocket.h"
 
+#include "base/grow.h"
+
 #include <bide/awaitable.h>
 #include <bide/error.h>
 
@@ -64,17 +66,7 @@ int bide__ws_read_ahead(bide_websocket *ws, const char *data, size_t size)
 /* Room for so many bytes of the message in all, and a terminator. */
 static int reserve(bide_websocket *ws, size_t size)
 {
-    if (size < ws->message_capacity)
-        return 0;
-    size_t capacity = ws->message_capacity > 0 ? ws->message_capacity : MESSAGE_BYTES_MIN;
-    while (capacity <= size)
-        capacity *= 2;
-    char *message = realloc(ws->message, capacity);
-    if (!message)
-        return -ENOMEM;
-    ws->message = message;
-    ws->message_capacity = capacity;
-    return 0;
+    return bide__grow(&ws->message, &ws->message_capacity, size + 1, MESSAGE_BYTES_MIN);
 }
 
 /* Frames */

@@ -4,6 +4,8 @@
  */
 #include "io/process/process.h"
 
+#include "base/grow.h"
+
 #include <bide/group.h>
 
 #include <limits.h>
@@ -38,15 +40,7 @@ static bide_async(feed, (bide_process *, process), (const char *, input), (size_
 /* Room for one byte more, and for the terminator. */
 static int collected_reserve(struct bide__collected *collected)
 {
-    if (collected->size + 1 < collected->capacity)
-        return 0;
-    size_t capacity = collected->capacity > 0 ? collected->capacity * 2 : COLLECTED_MIN;
-    char *data = realloc(collected->data, capacity);
-    if (!data)
-        return -ENOMEM;
-    collected->data = data;
-    collected->capacity = capacity;
-    return 0;
+    return bide__grow(&collected->data, &collected->capacity, collected->size + 2, COLLECTED_MIN);
 }
 
 static bide_async(collect, (bide_process *, process), (int, i), (size_t, limit))

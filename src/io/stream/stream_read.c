@@ -7,6 +7,8 @@
  */
 #include "io/stream/stream.h"
 
+#include "base/grow.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,17 +105,7 @@ static int reserve(bide_stream *stream, size_t size)
         stream->in_end -= stream->in_begin;
         stream->in_begin = 0;
     }
-    if (stream->in_capacity > size)
-        return 0;
-    size_t capacity = stream->in_capacity > 0 ? stream->in_capacity : IN_BYTES_MIN;
-    while (capacity <= size)
-        capacity *= 2;
-    char *in = realloc(stream->in, capacity);
-    if (!in)
-        return -ENOMEM;
-    stream->in = in;
-    stream->in_capacity = capacity;
-    return 0;
+    return bide__grow(&stream->in, &stream->in_capacity, size + 1, IN_BYTES_MIN);
 }
 
 /* Adds at least one byte to the buffer, up to `size` in all: how many, or 0 at the end of the

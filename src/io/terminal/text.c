@@ -1,6 +1,8 @@
 /* Text that grows; see text.h. */
 #include "io/terminal/text.h"
 
+#include "base/grow.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +17,7 @@ void bide__text_fini(struct bide__text *text)
 
 int bide__text_reserve(struct bide__text *text, size_t size)
 {
-    size_t capacity = text->capacity > 0 ? text->capacity : CAPACITY_MIN;
-    while (capacity <= text->size + size)
-        capacity *= 2;
-    if (capacity == text->capacity)
-        return 0;
-    char *data = realloc(text->data, capacity);
-    if (!data)
-        return -ENOMEM;
-    text->data = data;
-    text->capacity = capacity;
-    return 0;
+    return bide__grow(&text->data, &text->capacity, text->size + size + 1, CAPACITY_MIN);
 }
 
 int bide__text_replace(struct bide__text *text, size_t from, size_t to, const char *data,
