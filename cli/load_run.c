@@ -42,7 +42,7 @@ uint64_t load_n_errors(const struct load_run *run)
 
 static bool is_over(const struct load_run *run)
 {
-    return run->is_stopping || run->n_begun >= run->n_max;
+    return run->n_begun >= run->n_max;
 }
 
 static enum load_error kind_of(int rc)
@@ -98,7 +98,7 @@ static int send_some(struct worker *worker)
         run->n_begun++;
         if (ahead > 0) {
             int rc = bide_sleep(ahead);
-            if (rc < 0 || run->is_stopping) {
+            if (rc < 0) {
                 run->n_begun--;
                 return rc;
             }

@@ -50,7 +50,6 @@ struct load_run {
     uint64_t errors[LOAD_ERRORS];
     uint64_t statuses[LOAD_STATUSES];
     char detail[192]; /* the first error in words */
-    bool is_stopping;
     struct load_stats stats;
 };
 

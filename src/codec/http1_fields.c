@@ -322,9 +322,8 @@ static bool is_bodiless(const struct bide__http1_head *head)
            (head->is_for_connect && head->status < 300);
 }
 
-int bide__http1_conclude(struct bide__http1_head *head, const char *data)
+int bide__http1_conclude(struct bide__http1_head *head)
 {
-    (void)data;
     if (head->kind == BIDE__HTTP1_TRAILERS || head->kind == BIDE__HTTP1_PART)
         return 0;
     if (!head->has_first_line)

@@ -11,6 +11,6 @@ int bide__http1_note_target(struct bide__http1_head *head, const char *data);
 int bide__http1_note_field(struct bide__http1_head *head, const char *data,
                            const struct bide__http1_field *field);
 /* All lines are there. */
-int bide__http1_conclude(struct bide__http1_head *head, const char *data);
+int bide__http1_conclude(struct bide__http1_head *head);
 
 #endif

@@ -199,7 +199,7 @@ int bide__http1_head_parse(struct bide__http1_head *head, const char *data, size
         if (length > 1)
             parse_line(head, data, line, end - 1);
         else if (!skips(head))
-            return bide__http1_conclude(head, data) < 0 ? -EBADMSG : (int)head->size;
+            return bide__http1_conclude(head) < 0 ? -EBADMSG : (int)head->size;
     }
     return -EBADMSG;
 }

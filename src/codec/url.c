@@ -6,6 +6,8 @@
  * only before two hexadecimal digits.
  *  - What is printed is taken apart again into the same URL, and printed the same.
  */
+#include "codec/url.h"
+
 #include <bide/url.h>
 
 #include <arpa/inet.h>
@@ -113,7 +115,6 @@ static size_t span(const char *text, size_t size, unsigned kinds)
 /* Taking apart */
 
 struct reader {
-    const char *begin;
     const char *at;
     const char *end;
 };
@@ -270,7 +271,7 @@ int bide_url_parse(const char *text, size_t size, struct bide_url *ret_url, size
         return -EINVAL;
     if (!text)
         text = "";
-    struct reader reader = {.begin = text, .at = text, .end = text + size};
+    struct reader reader = {.at = text, .end = text + size};
     int rc = take_all(&reader, &url);
     if (rc == 0)
         *ret_url = url;
@@ -324,8 +325,7 @@ static size_t segment_size(const char *path, size_t size)
     return next ? (size_t)(next - path) : size;
 }
 
-/* Takes segments of one and two dots out of a path that begins with a slash, in place. */
-static size_t remove_dots(char *path, size_t size)
+size_t bide__url_remove_dots(char *path, size_t size)
 {
     size_t out = 0;
     for (size_t in = 0; in < size;) {
@@ -412,7 +412,7 @@ static void add_path(struct text *text, const struct target *target)
     add_normal(&out, target->merged, false);
     add_normal(&out, target->path, false);
     if (out.size > 0 && *path == '/')
-        out.size = remove_dots(path, out.size);
+        out.size = bide__url_remove_dots(path, out.size);
     if (out.size == 0 && has_host)
         add(&out, "/", 1);
     /* Without a host, two slashes would make the path's beginning one. */

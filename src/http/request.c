@@ -1,6 +1,8 @@
 /* What a request asks; see exchange.h. */
 #include "http/exchange.h"
 
+#include "codec/url.h"
+
 #include <bide/error.h>
 #include <bide/url.h>
 
@@ -71,29 +73,6 @@ void *bide_http_alloc(bide_http_request *request, size_t size)
 
 /* The path */
 
-/* Takes segments of one and two dots out of a path that begins with a slash, in place. */
-static size_t remove_dots(char *path, size_t size)
-{
-    size_t out = 0;
-    for (size_t in = 0; in < size;) {
-        const char *next = memchr(path + in + 1, '/', size - in - 1);
-        size_t length = next ? (size_t)(next - path) - in : size - in;
-        bool is_dot = length == 2 && path[in + 1] == '.';
-        bool is_up = length == 3 && path[in + 1] == '.' && path[in + 2] == '.';
-        if (is_up)
-            while (out > 0 && path[--out] != '/')
-                ;
-        if (!is_dot && !is_up) {
-            memmove(path + out, path + in, length);
-            out += length;
-        } else if (in + length == size) {
-            path[out++] = '/';
-        }
-        in += length;
-    }
-    return out;
-}
-
 static bool has_dot_segments(const char *path, size_t size)
 {
     for (size_t i = 0; i + 1 < size; i++) {
@@ -134,7 +113,7 @@ static int make_path(bide_http_request *request, struct bide__http_segment origi
     if (has_dots && is_escaped && has_escaped_slash(origin.text, origin.size))
         return -EINVAL;
     if (has_dots)
-        size = remove_dots(path, size);
+        size = bide__url_remove_dots(path, size);
     if (size == 0)
         path[size++] = '/';
     path[size] = '\0';

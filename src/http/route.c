@@ -340,8 +340,7 @@ static int split(struct search *search, bide_http_request *request, struct bide_
     return 0;
 }
 
-static int keep_values(struct search *search, bide_http_request *request,
-                       const struct bide__http_node *node)
+static int keep_values(struct search *search, bide_http_request *request)
 {
     for (size_t i = 0; i < search->n_values; i++) {
         struct bide__http_segment value = search->values[i];
@@ -353,7 +352,6 @@ static int keep_values(struct search *search, bide_http_request *request,
         request->params[i].value = copy;
     }
     request->n_params = search->n_values;
-    (void)node;
     return 0;
 }
 
@@ -375,6 +373,6 @@ const struct bide__http_node *bide__http_route_find(const struct bide__http_node
         return NULL;
     const struct bide__http_node *node = find(root, search, 0);
     if (node)
-        *ret_rc = keep_values(search, request, node);
+        *ret_rc = keep_values(search, request);
     return *ret_rc < 0 ? NULL : node;
 }

@@ -61,6 +61,27 @@ static int listing_enter(struct listing *listing, struct bide__coro **ret_coro)
     return rc < 0 ? rc : bide__file_enter(listing->file, ret_coro);
 }
 
+/* What is buffered and told comes from `take`: 1; 0: more is needed, which `more` reads; or an
+ * error. */
+static int next_item(struct listing *listing, int (*take)(struct listing *, void *),
+                     int (*more)(struct bide__coro *, struct listing *), void *ret_item)
+{
+    struct bide__coro *coro;
+    int rc = listing_enter(listing, &coro);
+    if (rc < 0)
+        return rc;
+    while ((rc = take(listing, ret_item)) == 0 && !listing->has_ended) {
+        rc = bide__cancel_check(coro);
+        if (rc == 0)
+            rc = more(coro, listing);
+        if (rc < 0)
+            break;
+    }
+    rc = (int)bide__file_fail(rc, listing->path);
+    bide__file_leave(listing->file);
+    return rc;
+}
+
 /* Lines */
 
 static int make_room(struct listing *listing)
@@ -97,8 +118,11 @@ static int read_more(struct bide__coro *coro, struct listing *listing)
 }
 
 /* A whole line from what is buffered: 1; 0: there is none; -BIDE_ELIMIT. */
-static int take_line(struct listing *listing, struct bide_file_line *ret_line)
+static int take_line(struct listing *listing, void *ret_item)
 {
+    if (!listing->buffer)
+        return 0;
+    struct bide_file_line *ret_line = ret_item;
     char *start = listing->buffer + listing->begin;
     size_t n = listing->end - listing->begin;
     char *newline = n > listing->scanned
@@ -120,24 +144,7 @@ static int take_line(struct listing *listing, struct bide_file_line *ret_line)
 
 static int next_line(void *self, void *ret_item)
 {
-    struct listing *listing = self;
-    struct bide__coro *coro;
-    int rc = listing_enter(listing, &coro);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        rc = listing->buffer ? take_line(listing, ret_item) : 0;
-        if (rc != 0 || listing->has_ended)
-            break;
-        rc = bide__cancel_check(coro);
-        if (rc == 0)
-            rc = read_more(coro, listing);
-        if (rc < 0)
-            break;
-    }
-    rc = (int)bide__file_fail(rc, listing->path);
-    bide__file_leave(listing->file);
-    return rc;
+    return next_item(self, take_line, read_more, ret_item);
 }
 
 static const struct bide_iterator_kind lines_kind = {
@@ -205,8 +212,9 @@ static int list_more(struct bide__coro *coro, struct listing *listing)
 }
 
 /* 1, or 0: the buffer is empty. */
-static int take_entry(struct listing *listing, struct bide_directory_entry *ret_entry)
+static int take_entry(struct listing *listing, void *ret_item)
 {
+    struct bide_directory_entry *ret_entry = ret_item;
     while (listing->begin < listing->end) {
         const struct dirent64 *entry = (const void *)(listing->buffer + listing->begin);
         listing->begin += entry->d_reclen;
@@ -223,24 +231,7 @@ static int take_entry(struct listing *listing, struct bide_directory_entry *ret_
 
 static int next_entry(void *self, void *ret_item)
 {
-    struct listing *listing = self;
-    struct bide__coro *coro;
-    int rc = listing_enter(listing, &coro);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        rc = take_entry(listing, ret_item);
-        if (rc != 0 || listing->has_ended)
-            break;
-        rc = bide__cancel_check(coro);
-        if (rc == 0)
-            rc = list_more(coro, listing);
-        if (rc < 0)
-            break;
-    }
-    rc = (int)bide__file_fail(rc, listing->path);
-    bide__file_leave(listing->file);
-    return rc;
+    return next_item(self, take_entry, list_more, ret_item);
 }
 
 static const struct bide_iterator_kind entries_kind = {
