@@ -106,6 +106,63 @@ STREAM_TEST(draining_waits_for_the_kernel)
     free(bytes);
 }
 
+/* Takes what comes past TLS, until the peer ends. */
+static bide_async(swallows, (bide_stream *, stream))
+{
+    static char nowhere[64 * KIB];
+    int rc = 0;
+    while (rc == 0 && recv(bide_stream_fd(stream), nowhere, sizeof nowhere, MSG_DONTWAIT) != 0)
+        rc = bide_sleep(0);
+    return rc;
+}
+
+/* Takes whatever comes. */
+static bide_async(reads_on, (bide_stream *, stream))
+{
+    char bytes[64];
+    int rc;
+    while ((rc = bide_read(stream, bytes, sizeof bytes)) > 0)
+        ;
+    return rc;
+}
+
+/*
+ * A writer that room was made for, and that has not run since: nobody hears of room twice. Others
+ * are busy meanwhile, so that io_uring lets the end of the session wait for its next call.
+ */
+STREAM_TEST(a_stream_is_closed_when_its_writer_was_woken)
+{
+    enum { HIGH = 4096, OTHERS = 16 };
+    struct bide_stream_opts opts = {.write_high_bytes = HIGH, .write_low_bytes = 1024};
+    static char bytes[HIGH];
+    struct ends ends = ends_open_with(&opts, 4096), others[OTHERS];
+    bide_task *tasks[OTHERS + 1], *writer = NULL;
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = ends_plain();
+        tasks[i] = bide_spawn(reads_on, others[i].server);
+    }
+    do {
+        CHECK_INT(writer ? bide_await(writer) : 0, 0);
+        writer = bide_spawn(writes, ends.client, bytes, sizeof bytes);
+        for (int i = 0; i < 8; i++)
+            CHECK_INT(bide_sleep(0), 0);
+    } while (bide_task_state(writer) == BIDE_TASK_DONE);
+    tasks[OTHERS] = bide_spawn(swallows, ends.server);
+    while (bide_task_state(writer) == BIDE_TASK_WAITING) {
+        for (int i = 0; i < OTHERS; i++)
+            CHECK_INT(send(bide_stream_fd(others[i].client), "x", 1, 0), 1);
+        CHECK_INT(bide_sleep(0), 0);
+    }
+    CHECK_INT(bide_task_state(writer), BIDE_TASK_SCHEDULED);
+    CHECK_INT(bide_close(ends.client), 0);
+    CHECK_INT(bide_await(writer), -ECONNABORTED);
+    bide_cancel_join(tasks, OTHERS + 1);
+    for (int i = 0; i < OTHERS; i++)
+        ends_abort(&others[i]);
+    bide_abort(ends.server);
+    bide_close(ends.server);
+}
+
 STREAM_TEST(nothing_is_written)
 {
     struct ends ends = ends_open();

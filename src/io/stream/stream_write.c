@@ -6,6 +6,7 @@
  */
 #include "io/stream/stream.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,23 +63,22 @@ static void room_interrupt(struct bide__coro *coro)
 static const struct bide__wait_kind room_wait = {.name = "room to write",
                                                  .interrupt = room_interrupt};
 
+/* Nobody else fills what it was woken for. To look again would put a writer, who was woken before
+ * the stream was closed, in the place of who closes. */
 int bide__stream_wait_room(bide_stream *stream, struct bide__coro *coro, size_t bytes)
 {
     struct bide__channel *channel = &stream->channel;
-    for (;;) {
-        if (bide__channel_broken(channel) < 0)
-            return bide__channel_broken(channel);
-        if (has_room(stream, bytes))
-            return 0;
-        int rc = bide__cancel_check(coro);
-        if (rc < 0)
-            return rc;
-        stream->room_coro = coro;
-        stream->room_bytes = bytes;
-        rc = bide__park(coro, &room_wait, stream);
-        if (rc < 0)
-            return rc;
-    }
+    int rc = bide__channel_broken(channel);
+    if (rc < 0 || has_room(stream, bytes))
+        return rc;
+    rc = bide__cancel_check(coro);
+    if (rc < 0)
+        return rc;
+    assert(!stream->room_coro);
+    stream->room_coro = coro;
+    stream->room_bytes = bytes;
+    rc = bide__park(coro, &room_wait, stream);
+    return rc < 0 ? rc : bide__channel_broken(channel);
 }
 
 static void turn_interrupt(struct bide__coro *coro)
