@@ -10,10 +10,8 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum { ADDRESSES_MAX = 16 };
 
@@ -34,16 +32,6 @@ static const char help[] =
     "  --idle SECONDS  who says nothing for so long has to leave (60)\n"
     "  --help          print this\n";
 
-/* Each user is a descriptor, and the usual limit is meant for programs that use select(). */
-static void allow_many_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* `data` is where the server's handle is, until it is given back: a second signal may come after
  * that. */
 static int stop(void *data)
@@ -51,29 +39,6 @@ static int stop(void *data)
     bide_server **server = data;
     bide_server_close(*server);
     return 0;
-}
-
-static const int signals[] = {SIGINT, SIGTERM};
-
-static int stop_upon_signals(bide_server **server)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++)
-        rc = bide_loop_add_signal_handler(bide_loop_current(), signals[i], stop, server, NULL);
-    return rc;
-}
-
-/*
- * The loop gives the former actions back when it closes. A second signal that comes then must not
- * kill a server that has ended well.
- */
-static void hold_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaddset(&set, signals[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Scripts wait for this line and take the port from it. */
@@ -94,7 +59,7 @@ static void print_addresses(const bide_server *server)
 static int serve_until_signal(bide_server **running)
 {
     bide_server *server = *running;
-    int rc = stop_upon_signals(running);
+    int rc = stop_signals_handle(stop, running);
     if (rc == 0) {
         print_addresses(server);
         rc = bide_server_forever(server);
@@ -118,7 +83,7 @@ bide_async(serve_chat, (const struct serve_opts *, opts))
         return EXIT_FAILURE;
     }
     rc = serve_until_signal(&server);
-    hold_signals();
+    stop_signals_hold();
     bide_server_free(server);
     server = NULL;
     return rc;

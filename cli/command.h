@@ -8,6 +8,8 @@
 #ifndef BIDE_CLI_COMMAND_H
 #define BIDE_CLI_COMMAND_H
 
+#include <bide/loop.h>
+
 #include <stdbool.h>
 
 enum { STATUS_USAGE = 2 };
@@ -27,5 +29,19 @@ int usage_hint(const char *command);
 bool parse_port(const char *text, unsigned *ret_port);
 /* A number above 0; "inf" for no end. */
 bool parse_seconds(const char *text, double *ret_seconds);
+
+/* Each connection is a descriptor, and the usual limit is meant for programs that use select(). */
+void allow_many_descriptors(void);
+
+/* Has SIGINT and SIGTERM call this in the current loop. */
+int stop_signals_handle(bide_callback *stop, void *data);
+/*
+ * The loop gives the former actions back when it closes. A signal that comes then must not kill a
+ * server that has ended well.
+ */
+void stop_signals_hold(void);
+
+/* In quotes; what is not ASCII as "?". */
+void print_json_text(const char *text);
 
 #endif

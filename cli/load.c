@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #if BIDE_HAVE_TLS
@@ -195,16 +194,6 @@ bide_async(load_main, (struct load *, load))
     bide_tls_unref(load->run.tls);
 #endif
     return rc < 0 ? rc : ended == -ECANCELED ? 0 : ended;
-}
-
-/* Each connection is a descriptor. */
-static void allow_many_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int run(struct load *load, const char *command)

@@ -1,6 +1,8 @@
 /* What a load test shows; see load_report.h. */
 #include "load_report.h"
 
+#include "command.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,17 +118,6 @@ static void print_text(const struct load_run *run)
 }
 
 /* Control characters and what is no ASCII have become '?'. */
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            putchar('\\');
-        putchar(*text >= ' ' && *text <= '~' ? *text : '?');
-    }
-    putchar('"');
-}
-
 static void print_json(const struct load_run *run)
 {
     const char *comma = "";

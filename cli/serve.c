@@ -14,11 +14,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #if BIDE_HAVE_TLS
@@ -62,19 +60,7 @@ struct serving {
     bool is_interrupted;
 };
 
-/* Each client is a descriptor, and the usual limit is meant for programs that use select(). */
-static void allow_many_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Signals */
-
-static const int signals[] = {SIGINT, SIGTERM};
 
 static int interrupt(void *data)
 {
@@ -87,28 +73,6 @@ static int interrupt(void *data)
     if (serving->server)
         bide_http_server_close(serving->server);
     return 0;
-}
-
-static int handle_signals(struct serving *serving)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++)
-        rc = bide_loop_add_signal_handler(bide_loop_current(), signals[i], interrupt, serving,
-                                          NULL);
-    return rc;
-}
-
-/*
- * The loop gives the former actions back when it closes. A signal that comes then must not kill a
- * server that has ended well.
- */
-static void hold_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaddset(&set, signals[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Serving */
@@ -174,7 +138,7 @@ static int serve_it(struct serving *serving)
     snprintf(what, sizeof what, "can't listen on %s, port %u", serving->host, serving->port);
     if (rc < 0)
         return fail(serving, what, rc);
-    rc = handle_signals(serving);
+    rc = stop_signals_handle(interrupt, serving);
     if (rc == 0) {
         print_address(serving);
         rc = bide_http_server_forever(serving->server);
@@ -196,7 +160,7 @@ bide_async(serve_main, (struct serving *, serving))
         rc = fill_app(serving);
     if (rc == 0)
         rc = serve_it(serving);
-    hold_signals();
+    stop_signals_hold();
     serving->main = NULL;
     serve_log_close(&serving->log);
     bide_http_app_free(serving->app);

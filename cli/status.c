@@ -159,21 +159,6 @@ static void print_table(const struct checks *checks)
 }
 
 /* JSON is UTF-8; bytes that are none of it have become '?'. */
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < ' ' || c == 127)
-            printf("\\u%04x", c);
-        else
-            putchar(c < 128 ? c : '?');
-    }
-    putchar('"');
-}
-
 static void print_json_hop(const struct probe_hop *hop)
 {
     printf("{\"url\": ");
