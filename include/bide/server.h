@@ -95,7 +95,7 @@ BIDE_EXPORT int bide_server_close(bide_server *server);
 BIDE_EXPORT void bide_server_cancel(bide_server *server);
 
 /*
- * Waits until the server is closed and every connection has ended.
+ * Waits until the server is closed, its addresses are free, and every connection has ended.
  *
  * Returns 0, -ECANCELED, -EINVAL, -BIDE_ENOTASK.
  * Suspends: yes. Cancel: the wait ends. Thread: loop thread only.

@@ -59,9 +59,19 @@ static int server_accepted(struct bide__listeners *set, struct bide_sock *sock)
     return server_of(set)->kind->begin(server_of(set), sock);
 }
 
+static void wake_waiters(bide_server *server)
+{
+    struct bide__list *node;
+    while ((node = bide__list_pop(&server->waiters)))
+        bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
+}
+
 static void server_closed(struct bide__listeners *set)
 {
-    server_settle(server_of(set));
+    bide_server *server = server_of(set);
+    if (set->n_open == 0)
+        wake_waiters(server);
+    server_settle(server);
 }
 
 static void server_released(struct bide__listeners *set)
@@ -71,13 +81,6 @@ static void server_released(struct bide__listeners *set)
 
 static const struct bide__listeners_kind listeners_kind = {
     .accepted = server_accepted, .closed = server_closed, .released = server_released};
-
-static void wake_waiters(bide_server *server)
-{
-    struct bide__list *node;
-    while ((node = bide__list_pop(&server->waiters)))
-        bide__wake(bide__container(node, struct bide__coro, waiter.node), 0);
-}
 
 void bide__server_hold(bide_server *server)
 {
@@ -260,15 +263,20 @@ static const struct bide__wait_kind forever_wait = {.name = "server",
 static const struct bide__wait_kind closed_wait = {.name = "server's connections",
                                                    .interrupt = waiter_interrupt};
 
-/* Waits until the server is closed and, if `drained`, has no connection. */
+/* Nothing is left: no connection, and its addresses are anybody's. */
+static bool is_over(const struct bide__listeners *set)
+{
+    return set->is_closed && set->n_open == 0 && set->n_connections == 0;
+}
+
+/* Waits until the server is closed and, if `drained`, nothing is left of it. */
 static int wait_closed(bide_server *server, bool drained, const struct bide__wait_kind *kind)
 {
     struct bide__coro *coro;
     int rc = bide__suspend(&coro);
     server->refs++;
     server->n_waiting++;
-    while (rc == 0 &&
-           !(server->listeners.is_closed && (!drained || server->listeners.n_connections == 0))) {
+    while (rc == 0 && !(drained ? is_over(&server->listeners) : server->listeners.is_closed)) {
         rc = bide__cancel_check(coro);
         if (rc < 0)
             break;
