@@ -3,6 +3,8 @@
  */
 #include "engine/socket.h"
 
+#include "base/explain.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -176,6 +178,16 @@ bool bide__fd_ready(int fd, short events)
     return rc != 0;
 }
 
+/* The error of a call on these pieces; where the kernel could not reach them, somebody may know
+ * why. */
+static ssize_t failed(const struct iovec *iov, size_t n_iov)
+{
+    int error = errno;
+    for (size_t i = 0; i < n_iov && error == EFAULT; i++)
+        bide__explain(iov[i].iov_base);
+    return -error;
+}
+
 ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size)
 {
     assert(size > 0);
@@ -184,7 +196,7 @@ ssize_t bide__fd_recv(int fd, unsigned traits, void *buffer, size_t size)
         n = traits & BIDE__FD_SOCKET ? recv(fd, buffer, size, MSG_DONTWAIT)
                                      : read(fd, buffer, size);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return n < 0 ? failed(&(struct iovec){buffer, size}, 1) : n;
 }
 
 /* Not every call knows MSG_NOSIGNAL: the signal is held back, and taken away if the call caused it.
@@ -282,7 +294,7 @@ ssize_t bide__fd_send(int fd, unsigned traits, const struct iovec *iov, int n_io
             n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return n < 0 ? failed(iov, (size_t)n_iov) : n;
 }
 
 /*
@@ -316,7 +328,7 @@ ssize_t bide__fd_recv_message(int fd, unsigned traits, struct msghdr *message)
         *message = asked;
         n = recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return n < 0 ? failed(message->msg_iov, message->msg_iovlen) : n;
 }
 
 ssize_t bide__fd_send_message(int fd, const struct msghdr *message)
@@ -329,7 +341,7 @@ ssize_t bide__fd_send_message(int fd, const struct msghdr *message)
                               message->msg_name, message->msg_namelen)
                      : sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return n < 0 ? failed(message->msg_iov, message->msg_iovlen) : n;
 }
 
 void bide__iov_advance(struct iovec **iov, int *n_iov, size_t size)

@@ -10,6 +10,8 @@
  *    would empty the kernel's backlog before anybody could stop it
  *    (docs/decisions/uring-accept.md).
  */
+#include "base/explain.h"
+
 #include <assert.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -358,6 +360,8 @@ static void send_step(struct bide_op *op, ssize_t result)
         op->n_done += (size_t)result;
         bide__iov_advance(&op->iov, &op->n_iov, (size_t)result);
     } else if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        for (int i = 0; i < op->n_iov && result == -EFAULT; i++)
+            bide__explain(op->iov[i].iov_base);
         end_send(sock, op, outcome(op, (int)result));
         return;
     }

@@ -1,6 +1,8 @@
 /* Tasks with copied stacks. The invariants stand in copied.h. */
 #include "runtime/copied.h"
 
+#include "base/explain.h"
+
 #include "runtime/generator.h"
 
 #include <errno.h>
@@ -263,6 +265,7 @@ static struct bide__copied *copied_of(bide_loop *loop)
 static struct bide__stack *own_stack_new(bide_loop *loop)
 {
     struct bide__stack *stack = malloc(sizeof *stack);
+    bide__explain_by(bide__coro_explain);
     if (stack && bide__stack_get(loop->stacks, STACK_BYTES, stack) < 0) {
         free(stack);
         stack = NULL;

@@ -54,6 +54,9 @@ void bide__copied_lock(struct bide__coro *coro);
  */
 const struct bide__coro *bide__copied_owner(const bide_loop *loop, const void *address);
 
+/* Says on standard error if the address lies on a locked stack: the kernel met a fault there. */
+void bide__coro_explain(const void *address);
+
 /* The loop is closed: its stack goes. Handles may live on. */
 void bide__copied_close(bide_loop *loop);
 /* And when they are gone, too. */

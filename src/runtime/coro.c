@@ -121,6 +121,17 @@ void *bide__coro_arguments(const struct bide__coro *coro)
     return coro->copied ? bide__copied_arguments(coro) : bide__coro_private(coro)->arguments;
 }
 
+void bide__coro_explain(const void *address)
+{
+    char words[512];
+    const struct bide__coro *owner = bide__copied_owner(bide__loop_running, address);
+    if (!owner)
+        return;
+    size_t size = describe_access(owner, bide__coro_current(), words, sizeof words - 1);
+    words[size] = '\0';
+    fprintf(stderr, "%s (by the kernel on its behalf)\n", words);
+}
+
 void bide__coro_free(struct bide__coro *coro)
 {
     if (coro->copied) {

@@ -11,6 +11,16 @@ struct bide__coro *bide__launch_coro(bide_loop *loop, const struct bide__launch 
                           launch->arguments_size);
 }
 
+struct bide__coro *bide__launch_main(bide_loop *loop, const struct bide__launch *launch)
+{
+    /* Main tasks like to lend their locals to those that they spawn. */
+    static const struct bide_task_opts main_opts = {.stack = BIDE_STACK_PRIVATE};
+    struct bide__launch whole = *launch;
+    if (!whole.opts)
+        whole.opts = &main_opts;
+    return bide__launch_coro(loop, &whole);
+}
+
 static bide_task *spawn(const struct bide__launch *launch, bool start)
 {
     bide_loop *loop = launch->opts && launch->opts->loop ? launch->opts->loop : bide__loop_running;

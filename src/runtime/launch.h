@@ -15,6 +15,9 @@ struct bide__launch {
 /* A task in state created; NULL without memory or if the loop takes none. */
 struct bide__coro *bide__launch_coro(bide_loop *loop, const struct bide__launch *launch);
 
+/* The same for a loop's main task: on a stack of its own unless it says otherwise. */
+struct bide__coro *bide__launch_main(bide_loop *loop, const struct bide__launch *launch);
+
 /* The handle is the group's; NULL with the group's spawn_error set. */
 void *bide__group_launch(bide_group *group, const struct bide__launch *launch);
 /* Returns a bide_remote. */

@@ -18,12 +18,7 @@ void *bide__run_launch(const struct bide_loop_opts *opts, const struct bide__lau
     launch_error = bide__loop_running ? -EBUSY : bide_loop_new(opts, &loop);
     if (launch_error < 0)
         return NULL;
-    /* Main tasks like to lend their locals to those that they spawn. */
-    static const struct bide_task_opts main_opts = {.stack = BIDE_STACK_PRIVATE};
-    struct bide__launch main_launch = *launch;
-    if (!main_launch.opts)
-        main_launch.opts = &main_opts;
-    struct bide__coro *coro = bide__launch_coro(loop, &main_launch);
+    struct bide__coro *coro = bide__launch_main(loop, launch);
     if (!coro) {
         launch_error = -ENOMEM;
         bide_loop_close(loop);

@@ -230,7 +230,7 @@ static int worker_open(struct workers *all, unsigned index, const struct bide__l
         return rc;
     worker->mailbox = bide__mailbox_ref(worker->loop->mailbox);
     worker->remote = bide_loop_remote(worker->loop);
-    struct bide__coro *coro = worker->remote ? bide__launch_coro(worker->loop, launch) : NULL;
+    struct bide__coro *coro = worker->remote ? bide__launch_main(worker->loop, launch) : NULL;
     if (!coro)
         return -ENOMEM;
     worker->main = coro->task;

@@ -9,6 +9,9 @@
 #include <sys/wait.h>
 
 #include <bide/loop.h>
+#include <bide/socket.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "copied_rig.h"
 
@@ -89,6 +92,51 @@ BIDE_TEST(touched_by_a_task_with_a_stack_of_its_own)
 BIDE_TEST(touched_by_a_callback)
 {
     check_report(BY_CALLBACK, "; by the loop or a callback\n");
+}
+
+/* The kernel, on behalf of another task: only the call fails, but not without words. */
+static bide_async(sends_lent, (bide_socket *, socket))
+{
+    return bide_socket_send_all(socket, lent, sizeof *lent, NULL);
+}
+
+static bide_async(main_of_kernel)
+{
+    struct bide_task_opts owner = {.stack = BIDE_STACK_COPIED, .name = "owner"};
+    struct bide_task_opts thief = {.name = "thief"};
+    int fds[2];
+    bide_socket *socket;
+    bide_task *task = bide_spawn_with(&owner, lends);
+    if (bide_sleep(0) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ||
+        bide_socket_adopt(fds[0], &socket) < 0)
+        return 9;
+    int rc = bide_await(bide_spawn_with(&thief, sends_lent, socket));
+    bide_socket_close(socket);
+    close(fds[1]);
+    bide_cancel_join(&task, 1);
+    return rc == -EFAULT ? 7 : 8;
+}
+
+static void kernel_offends(void *unused)
+{
+    struct bide_loop_opts opts = {.debug = true};
+    (void)unused;
+    _exit(bide_run_with(&opts, main_of_kernel));
+}
+
+BIDE_TEST(touched_by_the_kernel)
+{
+    char output[8192];
+    const char *engine = getenv("BIDE_ENGINE");
+    if (!copies_here() || (engine && strcmp(engine, "sim") == 0))
+        SKIP("no copied stacks or no kernel here");
+    int status = test_child(kernel_offends, NULL, output, sizeof output);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 7);
+    CHECK_CONTAINS(output, "bide: access to the stack of parked task owner, coroutine lends, "
+                           "spawned at ");
+    CHECK_CONTAINS(output, "; by task thief, coroutine sends_lent, ");
+    CHECK_CONTAINS(output, "(by the kernel on its behalf)");
 }
 
 static bide_async(keeps_to_itself, (int, depth))
