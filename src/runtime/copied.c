@@ -37,12 +37,24 @@ static bool is_watched(void)
     return BIDE__SANITIZED || bide__on_valgrind();
 }
 
-bool bide__copied_wanted(const bide_loop *loop, const struct bide_task_opts *opts)
+static bool is_asked_for(const bide_loop *loop, const struct bide_task_opts *opts)
 {
     enum bide_stack kind = opts ? opts->stack : BIDE_STACK_DEFAULT;
     if (kind == BIDE_STACK_DEFAULT)
         kind = loop->copies && !(opts && opts->stack_size) ? BIDE_STACK_COPIED : BIDE_STACK_PRIVATE;
-    return kind == BIDE_STACK_COPIED && !is_watched();
+    return kind == BIDE_STACK_COPIED;
+}
+
+bool bide__copied_wanted(const bide_loop *loop, const struct bide_task_opts *opts)
+{
+    return is_asked_for(loop, opts) && !is_watched();
+}
+
+size_t bide__copied_instead(const bide_loop *loop, const struct bide_task_opts *opts)
+{
+    if (opts && opts->stack_size)
+        return opts->stack_size;
+    return is_asked_for(loop, opts) ? STACK_BYTES : 0;
 }
 
 /*

@@ -32,6 +32,9 @@ struct bide__copied {
 /* Whether a task with these options, or with none, is to be of this kind. */
 bool bide__copied_wanted(const bide_loop *loop, const struct bide_task_opts *opts);
 
+/* The size of the private stack that it has instead where that can't be: as large as theirs. */
+size_t bide__copied_instead(const bide_loop *loop, const struct bide_task_opts *opts);
+
 /* As bide__coro_new(). */
 struct bide__coro *bide__copied_new(bide_loop *loop, const struct bide_place *place,
                                     const struct bide_task_opts *opts, int (*entry)(void *),

@@ -324,12 +324,14 @@ struct bide__coro *bide__coro_new(bide_loop *loop, const struct bide_place *plac
         return NULL;
     if (__builtin_expect(opts || loop->copies, 0) && bide__copied_wanted(loop, opts))
         return bide__copied_new(loop, place, opts, entry, arguments, arguments_size);
+    size_t stack_size = __builtin_expect(opts || loop->copies, 0) ? bide__copied_instead(loop, opts)
+                                                                  : 0;
     bide_task *task = bide__task_new(loop, place);
     if (!task)
         return NULL;
     struct bide__stack stack;
     if ((opts && opts->name && bide_task_set_name(task, opts->name) < 0) ||
-        bide__stack_get(loop->stacks, opts ? opts->stack_size : 0, &stack) < 0) {
+        bide__stack_get(loop->stacks, stack_size, &stack) < 0) {
         task->read = true;
         bide__task_unref(task);
         return NULL;
