@@ -229,7 +229,7 @@ static int follow(struct probe *probe, struct texts *texts)
 {
     int rc = begin(probe, texts);
     while (rc == 0) {
-        struct bide_url url;
+        struct bide_url url = {0};
         rc = hop_add(probe, texts->target, &url);
         if (rc < 0)
             return rc;
