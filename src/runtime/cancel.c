@@ -8,6 +8,7 @@
  */
 #include "runtime/coro.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ static int cancel_request(bide_task *task, char *message)
         bide__task_finish(task, -ECANCELED);
         return 1;
     }
+    assert(coro); /* whoever is not done has it */
     coro->n_cancels++;
     if (!coro->begun && !coro->always_start && !coro->copied)
         coro->ready.run = bide__coro_run_cancelled;

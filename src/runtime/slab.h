@@ -45,7 +45,7 @@ static inline size_t bide__slab_round(size_t size)
 /* 0 < size <= BIDE__SLAB_SIZE_MAX. Aligned to 16 bytes if the size is a multiple of that. NULL
  * without memory. */
 void *bide__slab_take(struct bide__slab *slab, size_t size);
-void bide__slab_give(struct bide__slab *slab, void *piece);
+void bide__slab_give(struct bide__slab *slab, void *memory);
 /* Everything at once, whatever is taken. */
 void bide__slab_free(struct bide__slab *slab);
 

@@ -108,7 +108,7 @@ int bide_tls_start_server(bide_stream *stream, bide_tls_context *context,
 int bide_tls_connect(const char *host, unsigned port, bide_tls_context *context,
                      const struct bide_tls_opts *opts, bide_stream **ret_stream)
 {
-    bide_stream *stream;
+    bide_stream *stream = NULL;
     struct bide_tls_opts all = opts ? *opts : (struct bide_tls_opts){0};
     if (!host || !ret_stream || !(all.handshake_seconds >= 0))
         return -EINVAL;

@@ -3,6 +3,7 @@
 
 #include <bide/pipe.h>
 
+#include <assert.h>
 #include <unistd.h>
 
 /* How a descriptor becomes a socket of the engine's. */
@@ -86,10 +87,12 @@ int bide_pipe(const struct bide_stream_opts *opts, bide_stream **ret_read, bide_
     bide_stream *write = NULL;
     bide_loop *loop = bide__loop_running;
     int rc = ret_read && ret_write ? bide__loop_open(loop) : -EINVAL;
-    if (rc == 0)
-        rc = bide__stream_new_plain(loop, opts, BIDE_INPUT, &read);
     if (rc < 0)
         return rc;
+    rc = bide__stream_new_plain(loop, opts, BIDE_INPUT, &read);
+    if (rc < 0)
+        return rc;
+    assert(read);
     rc = bide__stream_new_plain(loop, opts, BIDE_OUTPUT, &write);
     if (rc < 0) {
         bide__stream_unref(read);

@@ -9,6 +9,7 @@
 
 #include "base/grow.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ static char *consume(bide_stream *stream, size_t size)
 static int reserve(bide_stream *stream, size_t size)
 {
     if (stream->in_begin > 0) {
+        assert(stream->in);
         memmove(stream->in, stream->in + stream->in_begin, bide__stream_buffered(stream));
         stream->in_end -= stream->in_begin;
         stream->in_begin = 0;
