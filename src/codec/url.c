@@ -392,8 +392,10 @@ static void add_authority(struct text *text, const struct bide_url *url,
     }
     if (url->is_ipv6) {
         add(text, "[", 1);
-        for (size_t i = 0; i < url->host.size; i++)
-            add(text, &(char){lower(url->host.data[i])}, 1);
+        for (size_t i = 0; i < url->host.size; i++) {
+            char c = lower(url->host.data[i]);
+            add(text, &c, 1);
+        }
         add(text, "]", 1);
     } else {
         add_normal(text, url->host, true);
