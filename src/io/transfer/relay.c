@@ -68,25 +68,49 @@ static bide_async(relays, (bide_stream *, from), (bide_stream *, to), (int64_t *
     return rc == -EALREADY ? 0 : rc;
 }
 
+/* What both directions count. Not on a stack, which may be one that is copied away, and the loop's
+ * to free if it gives the tasks up. */
+struct counts {
+    struct bide__resource resource;
+    int64_t bytes[2];
+};
+
+static void counts_free(struct bide__resource *resource)
+{
+    bide__list_remove(&resource->node);
+    free(bide__container(resource, struct counts, resource));
+}
+
+static struct counts *counts_new(void)
+{
+    struct counts *counts = calloc(1, sizeof *counts);
+    if (!counts)
+        return NULL;
+    counts->resource.drop = counts_free;
+    counts->resource.forget = counts_free;
+    bide__list_append(&bide__loop_running->resources, &counts->resource.node);
+    return counts;
+}
+
 int bide_relay_both(bide_stream *a, bide_stream *b, int64_t ret_bytes[2])
 {
     bide_group *group;
     if (!a || !b)
         return -EINVAL;
-    int64_t *bytes = calloc(2, sizeof *bytes); /* both tasks count, so not on one's stack */
-    if (!bytes)
-        return -ENOMEM;
     int rc = bide_group_open(&group);
-    if (rc == 0) {
-        rc = bide_group_spawn(group, relays, a, b, &bytes[0]);
-        if (rc >= 0)
-            rc = relays(b, a, &bytes[1]);
-        rc = bide_group_close(group, rc);
-    }
+    if (rc < 0)
+        return rc;
+    struct counts *counts = counts_new();
+    if (!counts)
+        return bide_group_close(group, -ENOMEM);
+    rc = bide_group_spawn(group, relays, a, b, &counts->bytes[0]);
+    if (rc >= 0)
+        rc = relays(b, a, &counts->bytes[1]);
+    rc = bide_group_close(group, rc);
     if (ret_bytes) {
-        ret_bytes[0] = bytes[0];
-        ret_bytes[1] = bytes[1];
+        ret_bytes[0] = counts->bytes[0];
+        ret_bytes[1] = counts->bytes[1];
     }
-    free(bytes);
+    counts_free(&counts->resource);
     return rc < 0 ? rc : 0;
 }
