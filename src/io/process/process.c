@@ -18,6 +18,7 @@ static void unref(bide_process *process)
         return;
     for (int i = 0; i < BIDE_CHILD_STDIO_COUNT; i++)
         free(process->collected[i].data);
+    free(process->fed);
     bide__loop_unref(process->loop);
     free(process);
 }

@@ -39,7 +39,8 @@ struct bide_process {
     struct bide__line waiters;
     struct bide__timer grace;
     double grace_seconds;
-    size_t fed_bytes; /* how far the input of a communication went */
+    size_t fed_bytes;  /* how far the input of a communication went */
+    struct iovec *fed; /* the input, while it is lent to the tasks that feed the child */
     struct bide__collected collected[BIDE_CHILD_STDIO_COUNT]; /* the first is unused */
 };
 

@@ -124,11 +124,12 @@ int bide_process_communicate(bide_process *process, const void *input, size_t si
     bide__process_enter(process);
     process->communicating = true;
     struct iovec whole = {.iov_base = (void *)(uintptr_t)input, .iov_len = size};
-    struct iovec *lent = bide__pieces_lend(coro, &whole, 1); /* to the tasks that feed the child */
-    rc = lent ? communicate(process, lent->iov_base, size,
-                            limit_bytes > 0 ? limit_bytes : LIMIT_DEFAULT, ret_communicated)
-              : -ENOMEM;
-    free(lent);
+    process->fed = bide__pieces_lend(coro, &whole, 1);
+    rc = process->fed ? communicate(process, process->fed->iov_base, size,
+                                    limit_bytes > 0 ? limit_bytes : LIMIT_DEFAULT, ret_communicated)
+                      : -ENOMEM;
+    free(process->fed);
+    process->fed = NULL;
     process->communicating = false;
     bide__process_leave(process);
     return rc;
