@@ -15,20 +15,27 @@ static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00,
                                        0x00, 0x03, 0x4b, 0x4c, 0x4a, 0x06, 0x00, 0xc2,
                                        0x41, 0x24, 0x35, 0x03, 0x00, 0x00, 0x00}; /* "abc" */
 
+static int say_richly(bide_stream *stream)
+{
+    if (!HAVE_ZLIB)
+        return rig_say(stream, "HTTP/1.1 200 OK\r\nSet-Cookie: c=d\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    int rc = rig_say(stream, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nSet-Cookie: c=d\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n17\r\n");
+    if (rc == 0)
+        rc = bide_write(stream, packed, sizeof packed);
+    return rc < 0 ? rc : rig_say(stream, "\r\n0\r\n\r\n");
+}
+
 static int rich(bide_stream *stream, int number)
 {
     (void)number;
     int rc;
     while ((rc = rig_hear(stream)) > 0) {
-        bool leads = strstr(rig_heard, " /go ") != NULL;
-        rc = rig_say(stream, leads ? "HTTP/1.1 307 Go\r\nLocation: /there\r\nSet-Cookie: a=b\r\n"
-                                     "Content-Length: 0\r\n\r\n"
-                                   : "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
-                                     "Set-Cookie: c=d\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n");
-        if (rc == 0 && !leads)
-            rc = bide_write(stream, packed, sizeof packed);
-        if (rc == 0 && !leads)
-            rc = rig_say(stream, "\r\n0\r\n\r\n");
+        rc = strstr(rig_heard, " /go ")
+                 ? rig_say(stream, "HTTP/1.1 307 Go\r\nLocation: /there\r\nSet-Cookie: a=b\r\n"
+                                   "Content-Length: 0\r\n\r\n")
+                 : say_richly(stream);
         if (rc < 0)
             break;
     }

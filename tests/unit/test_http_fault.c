@@ -49,7 +49,7 @@ static int make_app(bide_http_app **ret_app)
     rc = bide_http_use_request_id(*ret_app);
     if (rc == 0)
         rc = bide_http_use_cors(*ret_app, NULL);
-    if (rc == 0)
+    if (rc == 0 && HAVE_ZLIB)
         rc = bide_http_use_compression(*ret_app, NULL);
     if (rc == 0)
         rc = bide_http_route(*ret_app, "POST", "/echo", echo, NULL, NULL);

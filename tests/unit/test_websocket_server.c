@@ -12,6 +12,9 @@
 
 /* Handshakes */
 
+/* Without zlib nobody is promised anything. */
+#define PACKS(field) HAVE_ZLIB ? CHANGES(field) : CHANGES("")
+
 STREAM_TEST(handshakes)
 {
     static const struct {
@@ -25,11 +28,11 @@ STREAM_TEST(handshakes)
         {ASK("Origin: http://evil\r\n"), "HTTP/1.1 403 "},
         {ASK("Origin: null\r\n"), "HTTP/1.1 403 "},
         {ASK("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
-         CHANGES("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; "
-                 "client_max_window_bits=12\r\n")},
+         PACKS("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; "
+               "client_max_window_bits=12\r\n")},
         {ASK("Sec-WebSocket-Extensions: x-other\r\n"
              "sec-websocket-extensions: permessage-deflate; server_max_window_bits=10\r\n"),
-         CHANGES("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n")},
+         PACKS("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n")},
         {ASK("Sec-WebSocket-Extensions: permessage-deflate; nonsense\r\n"), CHANGES("")},
         {ASK("Sec-WebSocket-Protocol: a, c, b\r\n"), CHANGES("Sec-WebSocket-Protocol: b\r\n")},
         {ASK("Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: c\r\n"),
