@@ -182,7 +182,9 @@ static int log_begin(void *state, void *data)
         return rc;
     log->is_ending = false;
     log->has_failed = false;
-    log->writer = bide_spawn(log_writer, log);
+    /* Its waits must not fail for want of memory. */
+    static const struct bide_task_opts opts = {.stack = BIDE_STACK_PRIVATE};
+    log->writer = bide_spawn_with(&opts, log_writer, log);
     if (log->writer)
         return 0;
     bide_file_close(log->file);

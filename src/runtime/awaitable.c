@@ -38,6 +38,10 @@ int bide_await_object(const struct bide_awaitable *kind, void *object)
     if (!kind || !kind->start || !kind->name)
         return -EINVAL;
     int rc = bide__suspend(&coro);
+    if (rc == 0)
+        rc = bide__lend(coro, kind);
+    if (rc == 0)
+        rc = bide__lend(coro, object);
     if (rc < 0)
         return rc;
     const struct bide__wait_kind *wait = &object_wait;

@@ -172,10 +172,8 @@ bool bide__copied_enter(struct bide__coro *coro)
     }
     if (copied->on == coro)
         return true;
-    if (copied->on && !leave(copied)) {
-        bide__loop_ready(coro->loop, &coro->ready);
+    if (copied->on && !leave(copied))
         return false;
-    }
     copied->on = coro;
     copied->on_bytes = 0;
     if (fresh) {
@@ -199,8 +197,10 @@ static void copied_run(struct bide__ready *ready)
         bide__coro_abandon(coro);
         return;
     }
-    if (!bide__copied_enter(coro))
+    if (!bide__copied_enter(coro)) {
+        bide__loop_ready(loop, &coro->ready);
         return;
+    }
     loop->current = coro;
     bide__fiber_switch(&loop->fiber, &coro->fiber);
     coro = loop->current; /* others may have run since, but none of this kind */

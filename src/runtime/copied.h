@@ -44,8 +44,7 @@ void bide__copied_free(struct bide__coro *coro);
 struct bide__stack bide__copied_stack(const struct bide__coro *coro);
 void *bide__copied_arguments(const struct bide__coro *coro);
 
-/* Puts the frames of a task on the shared stack, from the loop's own; false: they can't be, and the
- * task is ready once more. */
+/* Puts the frames of a task on the shared stack, from the loop's own; false: they can't be now. */
 bool bide__copied_enter(struct bide__coro *coro);
 /* Whether the running task can be copied away from here, and a little deeper. */
 bool bide__copied_has_room(struct bide__coro *coro);

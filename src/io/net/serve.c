@@ -53,11 +53,13 @@ static int begin(bide_server *server, struct bide_sock *sock)
     struct served served = {.stream = stream};
     struct bide__coro *coro = bide__coro_new(loop, &place, &opts, served_main, &served,
                                              sizeof served);
-    if (coro && bide__coro_set_values(coro, bide__values_ref(server->values)) < 0) {
+    struct bide__values *values = bide__values_ref(server->values);
+    if (coro && bide__coro_set_values(coro, values) < 0) {
         bide__coro_unmake(coro);
         coro = NULL;
     }
     if (!coro) {
+        bide__values_unref(values);
         bide_abort(stream);
         bide_close(stream);
         return -ENOMEM;
