@@ -167,6 +167,9 @@ static int connection_take(struct bide__http_peer *peer)
     connection->is_upgraded = false;
     connection->is_gone = false;
     connection->refused_status = 0;
+    connection->waits_since = 0;
+    connection->head.target.size = 0; /* nothing of the one before is told of this one */
+    connection->head.n_fields = 0;
     peer->connection = connection;
     return 0;
 }
@@ -551,7 +554,7 @@ static int serve(struct bide__http_peer *peer)
         struct bide__http_connection *connection = peer->connection;
         if (rc == -EBADMSG)
             return refused(connection, connection->head.status, connection->head.why);
-        if (rc == -ENOMEM && connection)
+        if (rc == -ENOMEM && connection && held(connection) > 0)
             return refused(connection, 503, "no memory");
         if (rc > 0)
             rc = exchange(connection);

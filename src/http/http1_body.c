@@ -23,11 +23,14 @@ static int say_continue(struct bide__http_connection *connection)
                        bide_write(connection->stream, continue_line, sizeof continue_line - 1));
 }
 
+/* Nobody guards meanwhile: the call may give up a turn before it reads, and what a guard took in
+ * that would come behind what is read. */
 static int receive(struct bide__http_connection *connection, void *buffer, size_t size)
 {
+    bide__stream_guard_end(&connection->guard);
     int rc = bide_within(connection->server->opts.body_seconds,
                          bide_read(connection->stream, buffer, size));
-    bide__stream_guard_again(&connection->guard);
+    bide__stream_guard_begin(&connection->guard, connection->stream);
     if (rc == -ETIMEDOUT)
         connection->request.is_body_late = true;
     return rc == 0 ? bide__http1_body_end(&connection->body) < 0 ? -BIDE_EINCOMPLETE : 0 : rc;

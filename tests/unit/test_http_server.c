@@ -396,6 +396,65 @@ STREAM_TEST(a_length_that_nobody_knows_is_not_told)
     http_end();
 }
 
+/* As small pieces as it takes to give up many turns. */
+static int checks_pattern(bide_http_request *request, void *data)
+{
+    char piece[200];
+    size_t n = 0;
+    int rc;
+    (void)data;
+    while ((rc = bide_http_read(request, piece, sizeof piece)) > 0) {
+        pattern_check(piece, n, (size_t)rc);
+        n += (size_t)rc;
+    }
+    char text[32];
+    snprintf(text, sizeof text, "%zu", n);
+    return rc < 0 ? rc : bide_http_reply_text(request, 200, text);
+}
+
+static bide_async(writes_all, (bide_stream *, stream), (const char *, text), (size_t, size))
+{
+    return bide_write(stream, text, size);
+}
+
+/* A reader that never has to wait gives up a turn at times, and others look after the client then.
+ */
+STREAM_TEST(bodies_keep_their_order_whoever_takes_them)
+{
+    enum { BODY = 200 * 1000, TEXT = 3 * BODY };
+    char *text = malloc(TEXT), *pattern = malloc(BODY);
+    pattern_fill(pattern, 0, BODY);
+    http_app();
+    http_route("POST", "/", checks_pattern);
+    http_begin(NULL);
+    for (size_t chunk = 0; chunk <= 1000; chunk = 10 * chunk + 1) {
+        size_t size = (size_t)snprintf(text, TEXT, "POST / HTTP/1.1\r\nHost: h\r\n" CLOSING);
+        size += (size_t)sprintf(
+            text + size,
+            chunk > 0 ? "Transfer-Encoding: chunked\r\n\r\n" : "Content-Length: %d\r\n\r\n", BODY);
+        size_t step = chunk > 0 ? chunk : BODY, total = chunk == 1 ? BODY / 4 : BODY;
+        for (size_t n = 0, part; n < total; n += part) {
+            part = total - n < step ? total - n : step;
+            size += chunk > 0 ? (size_t)sprintf(text + size, "%zx\r\n", part) : 0;
+            memcpy(text + size, pattern + n, part);
+            size += part;
+            size += chunk > 0 ? (size_t)sprintf(text + size, "\r\n") : 0;
+        }
+        size += chunk > 0 ? (size_t)sprintf(text + size, "0\r\n\r\n") : 0;
+        CHECK(size < TEXT);
+        bide_stream *stream = http_connect();
+        bide_task *writer = bide_spawn(writes_all, stream, text, size);
+        char length[16];
+        snprintf(length, sizeof length, "\r\n\r\n%zu", total);
+        CHECK_CONTAINS(http_hear(stream), length);
+        CHECK_INT(bide_await(writer), 0);
+        bide_close(stream);
+    }
+    free(text);
+    free(pattern);
+    http_end();
+}
+
 static int large(bide_http_request *request, void *data)
 {
     char *body = malloc(MIB);

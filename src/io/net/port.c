@@ -303,9 +303,13 @@ int bide__port_hand(struct bide__port_member *member, struct bide_sock *sock)
     struct bide__port_member *to = least(port, false);
     bool is_mine = !to || to == member || assign_double(to, sock) < 0;
     member->n_assigned += is_mine;
+    member->refs += is_mine; /* whoever it is begun with may close the set */
     pthread_mutex_unlock(&port->lock);
-    if (is_mine)
-        return begin(member, sock);
+    if (is_mine) {
+        int rc = begin(member, sock);
+        member_unref(member);
+        return rc;
+    }
     sock->engine->ops->sock_close(sock);
     return 0;
 }
