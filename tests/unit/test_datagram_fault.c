@@ -186,10 +186,9 @@ static int stops(void *data)
 /* Two of them, of which the second sends more than there is room for; how many were made. */
 static int talk(bide_loop *loop, struct user users[2])
 {
-    struct bide_address name, address;
+    struct bide_address name = {.length = sizeof(sa_family_t)}, address; /* any abstract name */
     bide_datagram_transport *transport;
-    memcpy(name.bytes, &(sa_family_t){AF_UNIX}, sizeof(sa_family_t)); /* any abstract name */
-    name.length = sizeof(sa_family_t);
+    memcpy(name.bytes, &(sa_family_t){AF_UNIX}, sizeof(sa_family_t));
     users[0].loop = users[1].loop = loop;
     if (bide_loop_datagram(loop, &name, NULL, &protocol, &users[0], dropped, &transport) < 0)
         return 0;
