@@ -1,6 +1,7 @@
 /* One check of `bide status`; see status_probe.h. HTTP/1.1 by hand, over bare streams. */
 #include "status_probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,6 +54,7 @@ static int connect_to(struct probe *probe, const struct bide_url *url, bide_stre
 static int ask(const struct probe *probe, const struct bide_url *url, bide_stream *stream)
 {
     char request[REQUEST_SIZE], port[8] = "";
+    assert(url->host.data);
     const char *zone = memchr(url->host.data, '%', url->host.size);
     size_t host_size = url->is_ipv6 && zone ? (size_t)(zone - url->host.data) : url->host.size;
     if (url->port.size > 0)
