@@ -34,7 +34,8 @@ struct bide_awaitable {
  *
  * kind, object: borrowed until return.
  * Returns the result: what start() returned or bide_wake() was given; -ECANCELED; -EINVAL, also for
- * what lies on the caller's own stack if that is copied; -BIDE_ENOTASK. Suspends: yes. Cancel: as kind->cancel does. Thread: loop thread only.
+ * what lies on the caller's own stack if that is copied; -BIDE_ENOTASK. Suspends: yes. Cancel: as
+ * kind->cancel does. Thread: loop thread only.
  */
 BIDE_EXPORT int bide_await_object(const struct bide_awaitable *kind, void *object);
 

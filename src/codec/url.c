@@ -382,6 +382,12 @@ static unsigned scheme_port(struct bide_url_part scheme)
     return 0;
 }
 
+static void add_lower(struct text *text, char c)
+{
+    c = lower(c);
+    add(text, &c, 1);
+}
+
 static void add_authority(struct text *text, const struct bide_url *url,
                           struct bide_url_part scheme)
 {
@@ -392,10 +398,8 @@ static void add_authority(struct text *text, const struct bide_url *url,
     }
     if (url->is_ipv6) {
         add(text, "[", 1);
-        for (size_t i = 0; i < url->host.size; i++) {
-            char c = lower(url->host.data[i]);
-            add(text, &c, 1);
-        }
+        for (size_t i = 0; i < url->host.size; i++)
+            add_lower(text, url->host.data[i]);
         add(text, "]", 1);
     } else {
         add_normal(text, url->host, true);
@@ -432,7 +436,7 @@ static void add_target(struct text *text, const struct target *target)
     struct bide_url_part scheme = target->scheme_of->scheme;
     if (scheme.data) {
         for (size_t i = 0; i < scheme.size; i++)
-            add(text, &(char){lower(scheme.data[i])}, 1);
+            add_lower(text, scheme.data[i]);
         add(text, ":", 1);
     }
     if (target->authority_of->host.data)
@@ -558,7 +562,7 @@ static int escape(const char *text, size_t text_size, bool (*stays)(char), char 
         return -E2BIG;
     size_t length = 0;
     for (size_t i = 0; i < text_size; i++) {
-        char piece[3];
+        char piece[3] = "";
         struct text out = {.data = piece};
         if (stays(text[i]))
             add(&out, &text[i], 1);
